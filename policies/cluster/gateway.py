@@ -1,0 +1,181 @@
+"""The one door to a cluster: a Protocol, and the small records that pass through it.
+
+Two gateways exist: `policies.cluster.kubernetes.KubernetesGateway` on the `kubernetes` package, and
+`sandbox.gateway.SandboxGateway`, a cluster without Kubernetes. The same contract tests run against both.
+Every failure is one of `policies.cluster.errors`; no library's own error leaves a gateway.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+Manifest = dict[str, Any]
+"""One Kubernetes object as plain JSON types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of object, as the API addresses it."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+PODS = Resource("", "v1", "pods", "Pod")
+POD_TEMPLATES = Resource("", "v1", "podtemplates", "PodTemplate")
+REPLICATION_CONTROLLERS = Resource("", "v1", "replicationcontrollers", "ReplicationController")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+JOBS = Resource("batch", "v1", "jobs", "Job")
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+CLUSTER_POLICIES = Resource(
+    "kyverno.io", "v1", "clusterpolicies", "ClusterPolicy", namespaced=False
+)
+VALIDATING_POLICIES = Resource(
+    "policies.kyverno.io", "v1", "validatingpolicies", "ValidatingPolicy", namespaced=False
+)
+POLICY_REPORTS = Resource("wgpolicyk8s.io", "v1alpha2", "policyreports", "PolicyReport")
+CLUSTER_POLICY_REPORTS = Resource(
+    "wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", namespaced=False
+)
+
+WORKLOADS = (
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    CRON_JOBS,
+    JOBS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    POD_TEMPLATES,
+    PODS,
+)
+"""The nine kinds that hold a pod spec, owners before what they own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVersion:
+    """What `/version` says."""
+
+    git_version: str
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """Major and minor number, (0, 0) when the text has none."""
+        parts = self.git_version.removeprefix("v").split(".")
+        if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
+            return (0, 0)
+        return (int(parts[0]), int(parts[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: each item as raw JSON bytes, so that one malformed item spoils no other."""
+
+    items: tuple[bytes, ...]
+    resource_version: str
+    last: bool
+    """True when no page follows. A list is complete only when its last page was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a gateway has moved since it was opened."""
+
+    request_count: int
+    received_bytes: int
+
+
+class Verb(StrEnum):
+    """What a write does to one object."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One change to one policy object, guarded against whatever moved meanwhile.
+
+    `resource_version` and `uid` are those of the object as it was read; both are required for REPLACE and
+    DELETE, and the API server refuses the write (`Conflict`) when they no longer hold.
+    """
+
+    verb: Verb
+    resource: Resource
+    name: str
+    manifest: Manifest | None = None
+    """None for DELETE only."""
+    uid: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server answered to an accepted request."""
+
+    manifest: Manifest
+    """The object after the server's defaulting; empty after a DELETE."""
+    warnings: tuple[str, ...] = ()
+    """Texts of the `Warning` headers, in order, without code and agent."""
+
+
+class Gateway(Protocol):
+    """A connection to one cluster. Not shared between threads; close it when done."""
+
+    def version(self) -> ServerVersion:
+        """Ask the API server for its version: the cheapest test of the connection."""
+        ...
+
+    def serves(self, resource: Resource) -> bool:
+        """Say whether the server's discovery lists this resource in this version."""
+        ...
+
+    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+        """Yield a list page by page, over all namespaces when `namespace` is empty.
+
+        Raises:
+            NotFound: the resource is not served.
+            Gone: the continue token expired midway; the caller starts the list again.
+        """
+        ...
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
+        """Read one object. Raises NotFound."""
+        ...
+
+    def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> Answer:
+        """Ask whether this pod would be admitted (server-side dry-run create); nothing is stored.
+
+        Raises:
+            RejectedByAdmission: a webhook or policy said no, with its name and text.
+            EngineDown: a webhook that must answer did not.
+        """
+        ...
+
+    def write(self, change: Write, *, dry_run: bool) -> Answer:
+        """Carry out one change. Only `policies.cluster.writes.write` may call this.
+
+        Raises:
+            Conflict: the object is not (or no longer) what the change was made for, or exists already.
+        """
+        ...
+
+    def traffic(self) -> Traffic:
+        """Requests sent and bytes received (as on the wire) so far."""
+        ...
+
+    def close(self) -> None: ...

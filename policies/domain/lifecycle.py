@@ -1,0 +1,115 @@
+"""The states of flips, rollouts and steps, and the only ways from one to another."""
+
+from enum import StrEnum
+
+
+class FlipVerb(StrEnum):
+    """What a flip asks for."""
+
+    INSTALL = "install"
+    """Put the Audit policy on the cluster."""
+    ENFORCE = "enforce"
+    ROLLBACK = "rollback"
+
+
+class FlipStatus(StrEnum):
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    ROLLING = "rolling"
+    PROVEN = "proven"
+    FAILED = "failed"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+    STALE = "stale"
+    SUPERSEDED = "superseded"
+
+
+class RolloutStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PROVEN = "proven"
+    FAILED = "failed"
+    STALE = "stale"
+    SUPERSEDED = "superseded"
+
+
+class StepKind(StrEnum):
+    CHECK = "check"
+    """Read the ground again: has anything moved since the plan?"""
+    DRY_RUN = "dry-run"
+    APPLY = "apply"
+    READ_BACK = "read-back"
+    PROVE_REFUSED = "prove-refused"
+    PROVE_ADMITTED = "prove-admitted"
+    PROVE_NEIGHBOUR = "prove-neighbour"
+    PROVE_WARNED = "prove-warned"
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+FLIP_TRANSITIONS: dict[FlipStatus, frozenset[FlipStatus]] = {
+    FlipStatus.REQUESTED: frozenset(
+        {
+            FlipStatus.APPROVED,
+            FlipStatus.DECLINED,
+            FlipStatus.WITHDRAWN,
+            FlipStatus.LAPSED,
+            FlipStatus.STALE,
+            FlipStatus.SUPERSEDED,
+        }
+    ),
+    FlipStatus.APPROVED: frozenset(
+        {FlipStatus.ROLLING, FlipStatus.STALE, FlipStatus.SUPERSEDED, FlipStatus.FAILED}
+    ),
+    FlipStatus.ROLLING: frozenset(
+        {FlipStatus.PROVEN, FlipStatus.FAILED, FlipStatus.STALE, FlipStatus.SUPERSEDED}
+    ),
+    FlipStatus.PROVEN: frozenset(),
+    FlipStatus.FAILED: frozenset(),
+    FlipStatus.DECLINED: frozenset(),
+    FlipStatus.WITHDRAWN: frozenset(),
+    FlipStatus.LAPSED: frozenset(),
+    FlipStatus.STALE: frozenset(),
+    FlipStatus.SUPERSEDED: frozenset(),
+}
+
+ROLLOUT_TRANSITIONS: dict[RolloutStatus, frozenset[RolloutStatus]] = {
+    RolloutStatus.QUEUED: frozenset({RolloutStatus.RUNNING, RolloutStatus.SUPERSEDED}),
+    RolloutStatus.RUNNING: frozenset(
+        {
+            RolloutStatus.PROVEN,
+            RolloutStatus.FAILED,
+            RolloutStatus.STALE,
+            RolloutStatus.SUPERSEDED,
+        }
+    ),
+    RolloutStatus.PROVEN: frozenset(),
+    RolloutStatus.FAILED: frozenset(),
+    RolloutStatus.STALE: frozenset(),
+    RolloutStatus.SUPERSEDED: frozenset(),
+}
+
+OPEN_FLIP_STATUSES = frozenset(s for s, following in FLIP_TRANSITIONS.items() if following)
+ACTIVE_ROLLOUT_STATUSES = frozenset(s for s, following in ROLLOUT_TRANSITIONS.items() if following)
+
+
+class WrongState(Exception):
+    """The thing is not in a state from which this may be done."""
+
+
+def check_flip(current: FlipStatus, wanted: FlipStatus) -> None:
+    """Raise WrongState unless a flip may go from one status to the other."""
+    if wanted not in FLIP_TRANSITIONS[current]:
+        raise WrongState(f"This flip is {current}; it cannot become {wanted} any more.")
+
+
+def flips_that_may_become(wanted: FlipStatus) -> tuple[FlipStatus, ...]:
+    """Name the statuses from which a flip may become this one."""
+    return tuple(s for s, following in FLIP_TRANSITIONS.items() if wanted in following)

@@ -1,0 +1,215 @@
+"""A plan: the exact objects a flip will write, what they replace, the evidence behind it, and a digest of it all.
+
+The digest covers what people approve: the objects before and after, the namespaces, and how each gate answered
+(not its numbers, which move all the time). Two plans with one digest ask for the same thing on the same ground.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import yaml
+
+from policies.domain.lifecycle import FlipVerb
+from policies.domain.readiness import NamespaceVerdict
+
+Manifest = dict[str, Any]
+
+ABSENT = "absent"
+"""The digest of an object that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedObject:
+    """One policy object: as it is now, and as the server says it would be stored."""
+
+    verb: str
+    """`create`, `replace`, `delete` or `keep`."""
+    kind: str
+    api_version: str
+    name: str
+    role: str
+    before: Manifest | None
+    after: Manifest | None
+    wanted: Manifest | None
+    """What is sent; None to delete."""
+    before_digest: str
+    after_digest: str
+    warnings: tuple[str, ...] = ()
+    """What the server's dry-run warned of."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """How one gate answered for one namespace when the plan was made."""
+
+    namespace: str
+    gate: str
+    outcome: str
+    number: int | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a person approves."""
+
+    cluster: str
+    variant: str
+    verb: FlipVerb
+    namespaces: tuple[str, ...]
+    enforced_before: tuple[str, ...]
+    enforced_after: tuple[str, ...]
+    objects: tuple[PlannedObject, ...]
+    gates: tuple[GateAnswer, ...]
+    verdicts: tuple[tuple[str, str], ...]
+    """(namespace, verdict) in the order of `namespaces`."""
+    audit_namespace: str
+    """A namespace that stays in Audit, for the proof; empty when there is none."""
+
+    @property
+    def changes(self) -> tuple[PlannedObject, ...]:
+        """Objects that will be written."""
+        return tuple(o for o in self.objects if o.verb != "keep")
+
+    @property
+    def open_gates(self) -> tuple[GateAnswer, ...]:
+        """Gates that did not pass."""
+        return tuple(g for g in self.gates if g.outcome != "pass")
+
+    @property
+    def title(self) -> str:
+        """The plan in words."""
+        if self.verb is FlipVerb.INSTALL:
+            return f"Install {self.variant} in Audit on {self.cluster}"
+        names = ", ".join(self.namespaces[:4])
+        more = f" and {len(self.namespaces) - 4} more" if len(self.namespaces) > 4 else ""
+        if self.verb is FlipVerb.ENFORCE:
+            return f"Enforce {self.variant} in {names}{more} on {self.cluster}"
+        return f"Roll back {self.variant} in {names}{more} on {self.cluster}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, over what is approved."""
+        content = {
+            "cluster": self.cluster,
+            "variant": self.variant,
+            "verb": self.verb,
+            "namespaces": self.namespaces,
+            "enforced_after": self.enforced_after,
+            "objects": [
+                (o.verb, o.kind, o.api_version, o.name, o.before_digest, o.after_digest)
+                for o in self.objects
+            ],
+            "gates": [(g.namespace, g.gate, g.outcome) for g in self.gates],
+        }
+        return hashlib.sha256(canonical_json(content)).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the plan as plain JSON types."""
+        return {
+            "cluster": self.cluster,
+            "variant": self.variant,
+            "verb": self.verb.value,
+            "namespaces": list(self.namespaces),
+            "enforced_before": list(self.enforced_before),
+            "enforced_after": list(self.enforced_after),
+            "objects": [
+                {name: getattr(o, name) for name in PlannedObject.__slots__} for o in self.objects
+            ],
+            "gates": [
+                {name: getattr(g, name) for name in GateAnswer.__slots__} for g in self.gates
+            ],
+            "verdicts": [list(pair) for pair in self.verdicts],
+            "audit_namespace": self.audit_namespace,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """Read back what `to_json` wrote."""
+        return cls(
+            cluster=stored["cluster"],
+            variant=stored["variant"],
+            verb=FlipVerb(stored["verb"]),
+            namespaces=tuple(stored["namespaces"]),
+            enforced_before=tuple(stored["enforced_before"]),
+            enforced_after=tuple(stored["enforced_after"]),
+            objects=tuple(
+                PlannedObject(**{**o, "warnings": tuple(o["warnings"])}) for o in stored["objects"]
+            ),
+            gates=tuple(GateAnswer(**g) for g in stored["gates"]),
+            verdicts=tuple((pair[0], pair[1]) for pair in stored["verdicts"]),
+            audit_namespace=stored["audit_namespace"],
+        )
+
+
+def gate_answers(verdicts: Sequence[NamespaceVerdict]) -> tuple[GateAnswer, ...]:
+    """Freeze the gates of some namespaces, in a stable order."""
+    return tuple(
+        GateAnswer(v.namespace, g.id.value, g.outcome.value, g.number, g.sentence)
+        for v in sorted(verdicts, key=lambda v: v.namespace)
+        for g in v.gates
+    )
+
+
+def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
+    """Say in sentences what differs between an approved plan and the same plan made now."""
+    moved = []
+    then = {(o.kind, o.name): o for o in approved.objects}
+    for planned in fresh.objects:
+        earlier = then.pop((planned.kind, planned.name), None)
+        if earlier is None:
+            moved.append(f"{planned.kind} {planned.name} is now part of the plan.")
+        elif earlier.before_digest != planned.before_digest:
+            moved.append(f"{planned.kind} {planned.name} on the cluster was changed.")
+        elif earlier.after_digest != planned.after_digest:
+            moved.append(f"The server would now store {planned.kind} {planned.name} differently.")
+    moved += [f"{kind} {name} is no longer part of the plan." for kind, name in then]
+    answers = {(g.namespace, g.gate): g.outcome for g in approved.gates}
+    for gate in fresh.gates:
+        earlier_outcome = answers.get((gate.namespace, gate.gate), "not asked")
+        if earlier_outcome != gate.outcome:
+            moved.append(
+                f"{gate.namespace}: gate {gate.gate} was {earlier_outcome}, is {gate.outcome}."
+                f" {gate.sentence}"
+            )
+    return tuple(moved)
+
+
+def object_diff(before: Manifest | None, after: Manifest | None) -> tuple[str, ...]:
+    """Compare two objects as YAML without the server's bookkeeping: lines of a unified diff."""
+    old = _yaml_lines(before)
+    new = _yaml_lines(after)
+    context = max(len(old), len(new))
+    lines = difflib.unified_diff(old, new, fromfile="now", tofile="after", lineterm="", n=context)
+    return tuple(lines)
+
+
+def _yaml_lines(manifest: Manifest | None) -> list[str]:
+    if manifest is None:
+        return []
+    return yaml.safe_dump(shown(manifest), sort_keys=False, width=110).splitlines()
+
+
+def shown(manifest: Manifest) -> Manifest:
+    """Leave out what the server keeps for itself: status, managed fields, versions, times."""
+    metadata = {
+        key: value
+        for key, value in manifest.get("metadata", {}).items()
+        if key in {"name", "labels", "annotations"}
+    }
+    rest = {k: v for k, v in manifest.items() if k not in {"metadata", "status"}}
+    return {
+        "apiVersion": rest.pop("apiVersion", ""),
+        "kind": rest.pop("kind", ""),
+        "metadata": metadata,
+        **rest,
+    }
+
+
+def canonical_json(content: Any) -> bytes:
+    """Write JSON with sorted keys and no spaces, the same bytes for the same content."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,299 @@
+"""Evidence about one variant in one namespace → gates → verdict. Unknown never passes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class GateId(StrEnum):
+    CONTACT = "contact"
+    COLLECTION = "collection"
+    ENGINE = "engine"
+    POLICY = "policy"
+    RESULTS = "results"
+    REPORTS = "reports"
+    POSTURE = "posture"
+    REHEARSAL = "rehearsal"
+
+
+class GateOutcome(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    READY = "ready"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+HARD_GATES = frozenset({GateId.CONTACT, GateId.ENGINE, GateId.POLICY})
+"""Gates that nobody can override: without them a flip could be neither made nor proven."""
+
+EVIDENCE_GATES = frozenset({GateId.CONTACT, GateId.COLLECTION, GateId.RESULTS})
+"""Gates that ask whether the evidence holds at all; while one does not pass the verdict is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One question behind a verdict."""
+
+    id: GateId
+    outcome: GateOutcome
+    number: int | None
+    """The count behind it: failing workloads, missing kinds, … None when there is nothing to count."""
+    sentence: str
+    as_of: datetime | None = None
+
+    @property
+    def is_hard(self) -> bool:
+        return self.id in HARD_GATES
+
+    @property
+    def passes(self) -> bool:
+        return self.outcome is GateOutcome.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceVerdict:
+    """The verdict on one variant in one namespace, with the gates that made it."""
+
+    namespace: str
+    verdict: Verdict
+    gates: tuple[Gate, ...]
+
+    def gate(self, gate_id: GateId) -> Gate:
+        return next(gate for gate in self.gates if gate.id is gate_id)
+
+    @property
+    def open_gates(self) -> tuple[Gate, ...]:
+        """Gates that do not pass."""
+        return tuple(gate for gate in self.gates if not gate.passes)
+
+    @property
+    def reason(self) -> str:
+        """One sentence: the first gate that decided."""
+        wanted = GateOutcome.UNKNOWN if self.verdict is Verdict.UNKNOWN else GateOutcome.FAIL
+        for gate in self.open_gates:
+            if gate.outcome is wanted:
+                return gate.sentence
+        return self.open_gates[0].sentence if self.open_gates else "Every gate passes."
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Results of one policy in one namespace."""
+
+    pass_count: int
+    fail_count: int
+    warn_count: int
+    error_count: int
+    skip_count: int
+    failing_workload_count: int
+    newest_at: datetime | None
+    oldest_at: datetime | None
+
+    @property
+    def judged_count(self) -> int:
+        return self.pass_count + self.fail_count + self.warn_count + self.error_count
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEvidence:
+    """What is known about the cluster as a whole."""
+
+    contact_state: str
+    contact_message: str
+    contacted_at: datetime | None
+    engine_state: str
+    engine_message: str
+    engine_checked_at: datetime | None
+    collected_at: datetime | None
+    """When the last run that is behind every needed kind's snapshot began; None when a kind was never read."""
+    missing_kinds: tuple[str, ...]
+    """Needed kinds whose newest read failed or which were never read."""
+    stale_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEvidence:
+    """What is known about the variant's Audit policy on the cluster."""
+
+    exists: bool
+    drifted: bool
+    """The objects on the cluster are not those that secprof wrote last."""
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalEvidence:
+    """The last finished rehearsal in this namespace."""
+
+    finished_at: datetime
+    workload_count: int
+    refused_count: int
+    unjudged_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceEvidence:
+    """What is known about one namespace."""
+
+    namespace: str
+    is_system: bool
+    tally: Tally | None
+    workload_count: int
+    posture_failing_count: int
+    rehearsal: RehearsalEvidence | None
+
+
+def assess_namespace(
+    cluster: ClusterEvidence, policy: PolicyEvidence, evidence: NamespaceEvidence, *, now: datetime
+) -> NamespaceVerdict:
+    """Answer every gate for one namespace and draw the verdict."""
+    gates = (
+        _contact(cluster),
+        _collection(cluster, now),
+        _engine(cluster, now),
+        _policy(policy, evidence),
+        _results(policy, evidence),
+        _reports(evidence),
+        _posture(cluster, evidence),
+        _rehearsal(policy, evidence, cluster.stale_after, now),
+    )
+    return NamespaceVerdict(evidence.namespace, _verdict(gates), gates)
+
+
+def _verdict(gates: tuple[Gate, ...]) -> Verdict:
+    if any(g.id in EVIDENCE_GATES and not g.passes for g in gates):
+        return Verdict.UNKNOWN
+    if any(g.outcome is GateOutcome.FAIL for g in gates):
+        return Verdict.BLOCKED
+    if any(g.outcome is GateOutcome.UNKNOWN for g in gates):
+        return Verdict.UNKNOWN
+    return Verdict.READY
+
+
+def _contact(cluster: ClusterEvidence) -> Gate:
+    if cluster.contact_state == "ok":
+        return Gate(
+            GateId.CONTACT, GateOutcome.PASS, None, "The API server answers.", cluster.contacted_at
+        )
+    sentence = cluster.contact_message or "The API server was not asked yet."
+    return Gate(GateId.CONTACT, GateOutcome.UNKNOWN, None, sentence, cluster.contacted_at)
+
+
+def _collection(cluster: ClusterEvidence, now: datetime) -> Gate:
+    if cluster.missing_kinds:
+        count = len(cluster.missing_kinds)
+        names = ", ".join(cluster.missing_kinds[:3])
+        sentence = f"Not read to the end: {names}{' …' if count > 3 else ''}."
+        return Gate(GateId.COLLECTION, GateOutcome.UNKNOWN, count, sentence, cluster.collected_at)
+    if cluster.collected_at is None:
+        return Gate(GateId.COLLECTION, GateOutcome.UNKNOWN, None, "Nothing was collected yet.")
+    if now - cluster.collected_at > cluster.stale_after:
+        minutes = int((now - cluster.collected_at).total_seconds() // 60)
+        sentence = f"The last complete collection is {minutes} minutes old."
+        return Gate(GateId.COLLECTION, GateOutcome.UNKNOWN, None, sentence, cluster.collected_at)
+    sentence = "Every kind was read to its last page."
+    return Gate(GateId.COLLECTION, GateOutcome.PASS, 0, sentence, cluster.collected_at)
+
+
+def _engine(cluster: ClusterEvidence, now: datetime) -> Gate:
+    at = cluster.engine_checked_at
+    if cluster.engine_state == "down":
+        sentence = cluster.engine_message or "Engine down."
+        return Gate(GateId.ENGINE, GateOutcome.FAIL, None, sentence, at)
+    if cluster.engine_state != "up" or at is None:
+        sentence = cluster.engine_message or "Nobody has asked the engine yet."
+        return Gate(GateId.ENGINE, GateOutcome.UNKNOWN, None, sentence, at)
+    if now - at > cluster.stale_after:
+        return Gate(
+            GateId.ENGINE, GateOutcome.UNKNOWN, None, "The engine's last answer is old.", at
+        )
+    return Gate(GateId.ENGINE, GateOutcome.PASS, None, "The engine answers.", at)
+
+
+def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
+    if evidence.is_system:
+        sentence = "The engine does not judge system namespaces: enforcing here has no effect."
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
+    if not policy.exists:
+        sentence = "The Audit policy is not on the cluster: install the variant first."
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
+    if policy.drifted:
+        sentence = (
+            "The policy on the cluster is not the one that secprof wrote: somebody edited it."
+        )
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence, policy.changed_at)
+    sentence = "The policy on the cluster is the one that was approved."
+    return Gate(GateId.POLICY, GateOutcome.PASS, None, sentence, policy.changed_at)
+
+
+def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
+    tally = evidence.tally
+    if tally is None or tally.judged_count == 0:
+        return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, 0, "No report of this policy here yet.")
+    if tally.oldest_at is None or (
+        policy.changed_at and tally.oldest_at < _second(policy.changed_at)
+    ):
+        sentence = "Some results are older than the policy's last change."
+        return Gate(
+            GateId.RESULTS, GateOutcome.UNKNOWN, tally.judged_count, sentence, tally.oldest_at
+        )
+    sentence = f"{tally.judged_count} results, all newer than the policy."
+    return Gate(GateId.RESULTS, GateOutcome.PASS, tally.judged_count, sentence, tally.newest_at)
+
+
+def _second(at: datetime) -> datetime:
+    # Reports carry whole seconds (kyverno-facts 5.16).
+    return at.replace(microsecond=0)
+
+
+def _reports(evidence: NamespaceEvidence) -> Gate:
+    tally = evidence.tally
+    if tally is None:
+        return Gate(GateId.REPORTS, GateOutcome.UNKNOWN, None, "No report of this policy here yet.")
+    count = tally.failing_workload_count
+    if count:
+        sentence = f"Reports name {_workloads(count)} that would be refused."
+        return Gate(GateId.REPORTS, GateOutcome.FAIL, count, sentence, tally.newest_at)
+    return Gate(GateId.REPORTS, GateOutcome.PASS, 0, "No report fails.", tally.newest_at)
+
+
+def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
+    count = evidence.posture_failing_count
+    if count:
+        sentence = f"{_workloads(count).capitalize()} would be refused, idle ones included."
+        return Gate(GateId.POSTURE, GateOutcome.FAIL, count, sentence, cluster.collected_at)
+    sentence = f"All {evidence.workload_count} workloads meet the controls, idle ones included."
+    if evidence.workload_count == 0:
+        sentence = "There is no workload here."
+    return Gate(GateId.POSTURE, GateOutcome.PASS, 0, sentence, cluster.collected_at)
+
+
+def _rehearsal(
+    policy: PolicyEvidence, evidence: NamespaceEvidence, stale_after: timedelta, now: datetime
+) -> Gate:
+    rehearsal = evidence.rehearsal
+    if rehearsal is None:
+        sentence = "Not rehearsed yet."
+        return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, sentence)
+    at = rehearsal.finished_at
+    if rehearsal.refused_count:
+        count = rehearsal.refused_count
+        sentence = f"In the rehearsal the engine would refuse {_workloads(count)}."
+        return Gate(GateId.REHEARSAL, GateOutcome.FAIL, count, sentence, at)
+    if rehearsal.unjudged_count:
+        count = rehearsal.unjudged_count
+        sentence = f"The engine gave no verdict on {_workloads(count)}."
+        return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, count, sentence, at)
+    if now - at > stale_after or (policy.changed_at and at < policy.changed_at):
+        return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, "The rehearsal is old.", at)
+    sentence = f"The engine admitted {_workloads(rehearsal.workload_count)}."
+    return Gate(GateId.REHEARSAL, GateOutcome.PASS, 0, sentence, at)
+
+
+def _workloads(count: int) -> str:
+    return "1 workload" if count == 1 else f"{count} workloads"

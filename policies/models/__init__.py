@@ -1,0 +1,38 @@
+"""The rows of secprof: fields, constraints and indexes; rules live in `policies.domain`."""
+
+from policies.models.audit_event import AuditEvent
+from policies.models.cluster import Cluster
+from policies.models.collection import CollectionRun, KindSnapshot
+from policies.models.flip import Flip
+from policies.models.observed import (
+    ObservedNamespace,
+    ObservedPolicy,
+    ObservedResult,
+    ObservedWorkload,
+    PostureTally,
+    ResultTally,
+)
+from policies.models.rehearsal import Rehearsal, RehearsedWorkload
+from policies.models.rollout import Rollout, RolloutStep
+from policies.models.variant import DesiredRevision, Stage, Variant
+
+__all__ = [
+    "AuditEvent",
+    "Cluster",
+    "CollectionRun",
+    "DesiredRevision",
+    "Flip",
+    "KindSnapshot",
+    "ObservedNamespace",
+    "ObservedPolicy",
+    "ObservedResult",
+    "ObservedWorkload",
+    "PostureTally",
+    "Rehearsal",
+    "RehearsedWorkload",
+    "ResultTally",
+    "Rollout",
+    "RolloutStep",
+    "Stage",
+    "Variant",
+]

@@ -1,0 +1,182 @@
+"""The observed plane: what clusters report, replaced kind by kind by each collection run.
+
+A result that passes and an owned pod without findings have no row of their own: they are counted in tallies.
+"""
+
+from django.db import models
+
+from policies.models.cluster import Cluster
+
+
+class ObservedNamespace(models.Model):
+    """A namespace and the team that owns it."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="namespaces")
+    name = models.CharField(max_length=63)
+    uid = models.CharField(max_length=64)
+    team = models.CharField(max_length=63, blank=True)
+    is_system = models.BooleanField(default=False)
+    """kube-* and the engine's own namespace: admission policies do not reach them."""
+    is_terminating = models.BooleanField(default=False)
+    content_hash = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "name"], name="one_namespace_per_name")
+        ]
+        indexes = [models.Index(fields=["cluster", "team"])]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id}/{self.name}"
+
+
+class ObservedWorkload(models.Model):
+    """A top-level workload, or an object below one that has findings of its own."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="workloads")
+    uid = models.CharField(max_length=64)
+    kind = models.CharField(max_length=24)
+    namespace = models.CharField(max_length=63)
+    name = models.CharField(max_length=253)
+    top_kind = models.CharField(max_length=63)
+    """Kind and name of the top owner; the object's own when nothing owns it."""
+    top_name = models.CharField(max_length=253)
+    replicas = models.IntegerField(null=True, blank=True)
+    schedule = models.CharField(max_length=100, blank=True)
+    is_suspended = models.BooleanField(default=False)
+    pod_count = models.PositiveIntegerField(default=0)
+    """Pods that live now below this top-level workload."""
+    helm_release = models.CharField(max_length=63, blank=True)
+    is_applicable = models.BooleanField(default=True)
+    """False for Windows pods, which have no seccomp."""
+    containers = models.JSONField(default=list)
+    """Posture per container: [{"name", "role", "path", "declared", "localhost_profile", "source", "effective",
+    "privileged"}]."""
+    findings = models.JSONField(default=list)
+    """Controls not met: [{"control", "container", "role", "path", "declared", "message"}]."""
+    finding_count = models.PositiveIntegerField(default=0)
+    patches = models.JSONField(default=dict)
+    """YAML of the patch that makes the findings go away, by control set: {"require-seccomp": "..."}."""
+    content_hash = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "uid"], name="one_workload_per_uid")
+        ]
+        indexes = [
+            models.Index(fields=["cluster", "namespace", "finding_count"]),
+            models.Index(fields=["cluster", "namespace", "top_kind", "top_name"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} {self.kind} {self.namespace}/{self.name}"
+
+
+class PostureTally(models.Model):
+    """Top-level workloads of a namespace that meet, or do not meet, one control."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    namespace = models.CharField(max_length=63)
+    control = models.CharField(max_length=63)
+    workload_count = models.PositiveIntegerField()
+    failing_count = models.PositiveIntegerField()
+    not_applicable_count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "namespace", "control"], name="one_posture_tally"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id}/{self.namespace} {self.control}"
+
+
+class ObservedPolicy(models.Model):
+    """A ClusterPolicy or ValidatingPolicy as the API server holds it."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="policies")
+    kind = models.CharField(max_length=63)
+    name = models.CharField(max_length=253)
+    uid = models.CharField(max_length=64)
+    resource_version = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    variant_name = models.CharField(max_length=63, blank=True)
+    """From our label; empty for policies that secprof did not write."""
+    role = models.CharField(max_length=20, blank=True)
+    enforced = models.JSONField(default=list)
+    """Namespaces in which it denies, for ours; empty for others."""
+    denies = models.BooleanField(default=False)
+    is_ready = models.BooleanField(null=True, blank=True)
+    changed_at = models.DateTimeField()
+    """When a run first saw this digest: results older than this tell of another policy."""
+    manifest = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "kind", "name"], name="one_policy_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} {self.kind}/{self.name}"
+
+
+class ObservedResult(models.Model):
+    """One report entry that is not a pass."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="results")
+    source = models.CharField(max_length=63)
+    policy = models.CharField(max_length=253)
+    rule = models.CharField(max_length=63, blank=True)
+    """Folded: without `autogen-`."""
+    raw_rule = models.CharField(max_length=63, blank=True)
+    outcome = models.CharField(max_length=8)
+    message = models.TextField(blank=True)
+    at = models.DateTimeField(null=True, blank=True)
+    kind = models.CharField(max_length=63)
+    namespace = models.CharField(max_length=63, blank=True)
+    name = models.CharField(max_length=253)
+    uid = models.CharField(max_length=64)
+    top_kind = models.CharField(max_length=63)
+    top_name = models.CharField(max_length=253)
+    content_hash = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "source", "policy", "raw_rule", "uid"], name="one_result_per_key"
+            )
+        ]
+        indexes = [models.Index(fields=["cluster", "policy", "namespace"])]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} {self.policy}/{self.raw_rule} {self.uid}"
+
+
+class ResultTally(models.Model):
+    """Counts of one policy's results in one namespace, passes included."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    source = models.CharField(max_length=63)
+    policy = models.CharField(max_length=253)
+    namespace = models.CharField(max_length=63, blank=True)
+    pass_count = models.PositiveIntegerField(default=0)
+    fail_count = models.PositiveIntegerField(default=0)
+    warn_count = models.PositiveIntegerField(default=0)
+    error_count = models.PositiveIntegerField(default=0)
+    skip_count = models.PositiveIntegerField(default=0)
+    failing_workload_count = models.PositiveIntegerField(default=0)
+    """Top-level workloads with at least one fail, warn or error."""
+    newest_at = models.DateTimeField(null=True, blank=True)
+    oldest_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "source", "policy", "namespace"], name="one_result_tally"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster_id} {self.policy} {self.namespace}"
