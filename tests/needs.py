@@ -1,0 +1,65 @@
+"""What some tests need beyond Python, and how a run behaves where it is missing. Not a place for fixtures."""
+
+import os
+import shutil
+from dataclasses import dataclass
+
+import pytest
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_GO_PATHS = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+
+
+def go_path() -> str | None:
+    """Find the Go command, on PATH or where its installer puts it."""
+    installed = (path for path in _GO_PATHS if os.access(path, os.X_OK))
+    return shutil.which("go") or next(installed, None)
+
+
+def chromium_path() -> str | None:
+    """Find a Chromium that Playwright can drive."""
+    return next((path for name in _CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One marker, what its tests need, and the variables that turn a skip into a failure."""
+
+    marker: str
+    what: str
+    present: bool
+    required_by: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        return f"no {self.what} on this machine"
+
+    @property
+    def required(self) -> bool:
+        return any(os.environ.get(name, "") in {"1", "true"} for name in self.required_by)
+
+
+def needs() -> tuple[Need, ...]:
+    """Look at this machine once per run."""
+    return (
+        Need("controlplane", "Go", go_path() is not None, ("SECPROF_REQUIRE_CONTROLPLANE", "CI")),
+        Need("browser", "Chromium", chromium_path() is not None, ("CI",)),
+    )
+
+
+def hold_to_needs(items: list[pytest.Item], found: tuple[Need, ...]) -> None:
+    """Keep the tests of one marker on one worker, and skip or fail those whose need is missing."""
+    for item in items:
+        for need in found:
+            if item.get_closest_marker(need.marker) is None:
+                continue
+            item.add_marker(pytest.mark.xdist_group(need.marker))
+            if not need.present and not need.required:
+                item.add_marker(pytest.mark.skip(reason=need.reason))
+
+
+def refuse_missing(item: pytest.Item, found: tuple[Need, ...]) -> None:
+    """Fail a test whose need is missing although this run requires it."""
+    for need in found:
+        if item.get_closest_marker(need.marker) and need.required and not need.present:
+            pytest.fail(f"{need.reason}, and this run must not skip", pytrace=False)
