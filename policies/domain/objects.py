@@ -67,12 +67,17 @@ class AppArmorProfile(_Read, frozen=True, gc=False, rename="camel"):
     localhost_profile: str | None = None
 
 
+class Capabilities(_Read, frozen=True, gc=False, rename="camel"):
+    add: tuple[str, ...] | None = None
+
+
 class SecurityContext(_Read, frozen=True, gc=False, rename="camel"):
     """Of a pod or of a container: the fields of both that secprof reads."""
 
     seccomp_profile: SeccompProfile | None = None
     app_armor_profile: AppArmorProfile | None = None
     privileged: bool | None = None
+    capabilities: Capabilities | None = None
 
 
 class Container(_Read, frozen=True, gc=False, rename="camel"):

@@ -1,0 +1,27 @@
+"""Posture: the profile that each container of a workload gets, what is wrong with it, and what would fix it."""
+
+from policies.domain.posture.patches import patch_for
+from policies.domain.posture.pods import pod_of
+from policies.domain.posture.records import (
+    ContainerPosture,
+    Effective,
+    Finding,
+    Posture,
+    Role,
+    Source,
+    UnreadablePodSpec,
+)
+from policies.domain.posture.seccomp import assess
+
+__all__ = [
+    "ContainerPosture",
+    "Effective",
+    "Finding",
+    "Posture",
+    "Role",
+    "Source",
+    "UnreadablePodSpec",
+    "assess",
+    "patch_for",
+    "pod_of",
+]
