@@ -1,7 +1,7 @@
 """A plan: the exact objects a flip will write, what they replace, the evidence behind it, and a digest of it all.
 
-The digest covers what people approve: the objects before and after, the namespaces, and how each gate answered
-(not its numbers, which move all the time). Two plans with one digest ask for the same thing on the same ground.
+The digest covers what people approve: the objects before and after, the namespaces, and which gates were open
+(not their numbers, which move all the time). Two plans with one digest ask for the same thing on the same ground.
 """
 
 import difflib
@@ -104,7 +104,7 @@ class Plan:
                 (o.verb, o.kind, o.api_version, o.name, o.before_digest, o.after_digest)
                 for o in self.objects
             ],
-            "gates": [(g.namespace, g.gate, g.outcome) for g in self.gates],
+            "open_gates": [(g.namespace, g.gate) for g in self.open_gates],
         }
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
@@ -156,7 +156,10 @@ def gate_answers(verdicts: Sequence[NamespaceVerdict]) -> tuple[GateAnswer, ...]
 
 
 def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """Say in sentences what differs between an approved plan and the same plan made now."""
+    """Say in sentences what differs between an approved plan and the same plan made now.
+
+    A gate that passes by now is no reason to ask people again; one that has opened since is.
+    """
     moved = []
     then = {(o.kind, o.name): o for o in approved.objects}
     for planned in fresh.objects:
@@ -168,14 +171,12 @@ def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
         elif earlier.after_digest != planned.after_digest:
             moved.append(f"The server would now store {planned.kind} {planned.name} differently.")
     moved += [f"{kind} {name} is no longer part of the plan." for kind, name in then]
-    answers = {(g.namespace, g.gate): g.outcome for g in approved.gates}
-    for gate in fresh.gates:
-        earlier_outcome = answers.get((gate.namespace, gate.gate), "not asked")
-        if earlier_outcome != gate.outcome:
-            moved.append(
-                f"{gate.namespace}: gate {gate.gate} was {earlier_outcome}, is {gate.outcome}."
-                f" {gate.sentence}"
-            )
+    accepted = {(g.namespace, g.gate) for g in approved.open_gates}
+    moved += [
+        f"{gate.namespace}: the gate {gate.gate} does not pass any more. {gate.sentence}"
+        for gate in fresh.open_gates
+        if (gate.namespace, gate.gate) not in accepted
+    ]
     return tuple(moved)
 
 
