@@ -12,12 +12,12 @@ _SKIPPED = frozenset({"request", "server_time", "data", "_context"})
 class EventFormatter(logging.Formatter):
     """Write `extra` fields behind the message, quoted where a reader would stumble."""
 
-    converter = time.gmtime
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+        self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         fields = sorted(vars(record).keys() - _OWN - _SKIPPED)

@@ -41,7 +41,7 @@ _MISSING = [f"{name} ({hint})" for name, (value, hint) in _REQUIRED.items() if n
 if PRODUCTION and _MISSING:
     raise ImproperlyConfigured(
         f"secprof does not start without {', '.join(_MISSING)}. Set these variables, see deploy/env.sample;"
-        " for a try-out run `make demo`."
+        " for a try-out run `make demo`, for development set SECPROF_DEBUG=1."
     )
 if not PRODUCTION:
     # Known to everybody, and good for nothing: debug and demo serve loopback only, and `make demo` sets its own.
@@ -109,7 +109,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
