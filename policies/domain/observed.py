@@ -22,7 +22,7 @@ _BEHAVIOUR_LABELS = frozenset(
 _BEHAVIOUR_ANNOTATIONS = frozenset(
     {"pod-policies.kyverno.io/autogen-controllers", "policies.kyverno.io/scored"}
 )
-_NAMESPACE_LIST = re.compile(r"^request\.namespace in \[([^\]]*)\]$")
+_NAMESPACE_LIST = re.compile(r"^\s*request\.namespace\s+in\s*\[([^\]]*)\]\s*$")
 _QUOTED = re.compile(r"'([^']*)'")
 
 

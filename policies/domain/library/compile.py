@@ -74,11 +74,24 @@ def probe_pods(spec: VariantSpec) -> ProbePods:
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Write a manifest as YAML, keys sorted: equal manifests give equal bytes."""
-    return yaml.dump(manifest, Dumper=_Plain, sort_keys=True, width=100).encode()
+    text: str = yaml.dump(manifest, Dumper=_Readable, sort_keys=True, width=_NEVER_FOLD)
+    return text.encode()
 
 
-class _Plain(yaml.SafeDumper):
-    """Writes out what stands in a manifest twice, where PyYAML would write an alias."""
+_NEVER_FOLD = 1_000_000
+
+
+class _Readable(yaml.SafeDumper):
+    """Keeps the lines of a text as they are, and writes out what stands in a manifest twice."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
+
+
+_Readable.add_representer(str, _text)

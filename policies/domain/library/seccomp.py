@@ -23,24 +23,29 @@ class Check:
     message: str
 
 
-_UNSET = "''"
-_NO_TYPE = "'(no type)'"
-_POD_TYPE = (
-    "!has(object.spec.securityContext) || !has(object.spec.securityContext.seccompProfile)"
-    f" ? {_UNSET} : has(object.spec.securityContext.seccompProfile.type)"
-    f" ? object.spec.securityContext.seccompProfile.type : {_NO_TYPE}"
-)
-_CONTAINERS = (
-    "object.spec.containers"
-    " + (has(object.spec.initContainers) ? object.spec.initContainers : [])"
-    " + (has(object.spec.ephemeralContainers) ? object.spec.ephemeralContainers : [])"
-)
-_CONTAINER_TYPES = (
-    "variables.containers.map(c,"
-    " !has(c.securityContext) || !has(c.securityContext.seccompProfile)"
-    f" ? {_UNSET} : has(c.securityContext.seccompProfile.type)"
-    f" ? c.securityContext.seccompProfile.type : {_NO_TYPE})"
-)
+# Several lines each, so that people who approve them can read them.
+_POD_TYPE = """\
+!has(object.spec.securityContext) || !has(object.spec.securityContext.seccompProfile) ? ''
+: has(object.spec.securityContext.seccompProfile.type) ? object.spec.securityContext.seccompProfile.type
+: '(no type)'"""
+_CONTAINERS = """\
+object.spec.containers
++ (has(object.spec.initContainers) ? object.spec.initContainers : [])
++ (has(object.spec.ephemeralContainers) ? object.spec.ephemeralContainers : [])"""
+_CONTAINER_TYPES = """\
+variables.containers.map(c,
+  !has(c.securityContext) || !has(c.securityContext.seccompProfile) ? ''
+  : has(c.securityContext.seccompProfile.type) ? c.securityContext.seccompProfile.type
+  : '(no type)')"""
+_DENY_UNCONFINED = """\
+variables.windows ||
+(variables.podType in ['', 'RuntimeDefault', 'Localhost'] &&
+ variables.containerTypes.all(t, t in ['', 'RuntimeDefault', 'Localhost']))"""
+_REQUIRE = """\
+variables.windows ||
+(variables.podType in ['', 'RuntimeDefault', 'Localhost'] &&
+ variables.containerTypes.all(t,
+   t in ['RuntimeDefault', 'Localhost'] || (t == '' && variables.podType != '')))"""
 
 VARIABLES: tuple[tuple[str, str], ...] = (
     ("windows", "has(object.spec.os) && object.spec.os.name == 'windows'"),
@@ -54,10 +59,7 @@ CHECKS: tuple[Check, ...] = (
     # The narrower check first: a ValidatingPolicy stops at the first that fails and says only that.
     Check(
         control=Control.DENY_UNCONFINED_SECCOMP,
-        expression=(
-            "variables.windows || (variables.podType in ['', 'RuntimeDefault', 'Localhost']"
-            " && variables.containerTypes.all(t, t in ['', 'RuntimeDefault', 'Localhost']))"
-        ),
+        expression=_DENY_UNCONFINED,
         message=(
             "Unconfined seccomp is not allowed: set seccompProfile.type to RuntimeDefault or Localhost"
             " in the securityContext of the pod or container that sets another value."
@@ -65,11 +67,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         control=Control.REQUIRE_SECCOMP,
-        expression=(
-            "variables.windows || (variables.podType in ['', 'RuntimeDefault', 'Localhost']"
-            " && variables.containerTypes.all(t, t in ['RuntimeDefault', 'Localhost']"
-            " || (t == '' && variables.podType != '')))"
-        ),
+        expression=_REQUIRE,
         message=(
             "A seccomp profile is required: set spec.securityContext.seccompProfile.type to"
             " RuntimeDefault or Localhost, or set it on every container."

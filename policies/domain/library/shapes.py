@@ -25,8 +25,9 @@ OWN_WEBHOOK = {"name": "own-webhook", "expression": "request.operation != 'CONNE
 
 def enforced_namespaces(namespaces: tuple[str, ...]) -> dict[str, str]:
     """Write the condition that holds in these namespaces only; the API server itself evaluates it."""
-    listed = ", ".join(f"'{namespace}'" for namespace in namespaces)
-    return {"name": "enforced-namespaces", "expression": f"request.namespace in [{listed}]"}
+    # One a line, so that a diff shows the namespace that came or went.
+    listed = ",\n".join(f"  '{namespace}'" for namespace in namespaces)
+    return {"name": "enforced-namespaces", "expression": f"request.namespace in [\n{listed}\n]"}
 
 
 def cluster_policy(
