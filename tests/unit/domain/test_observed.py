@@ -76,7 +76,7 @@ def foreign(kind: str, spec: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_read_policy_of_a_validating_policy_denies_unless_told_otherwise(
-    spec: dict[str, Any], denies: bool
+    spec: dict[str, Any], *, denies: bool
 ) -> None:
     assert read_policy(foreign("ValidatingPolicy", spec)).denies is denies
 
@@ -96,7 +96,7 @@ def test_read_policy_of_a_validating_policy_denies_unless_told_otherwise(
     ],
 )
 def test_read_policy_of_a_cluster_policy_denies_if_it_enforces_anywhere(
-    spec: dict[str, Any], denies: bool
+    spec: dict[str, Any], *, denies: bool
 ) -> None:
     assert read_policy(foreign("ClusterPolicy", spec)).denies is denies
 
@@ -119,7 +119,7 @@ def test_read_policy_of_a_foreign_policy_has_no_variant() -> None:
     ],
 )
 def test_read_policy_reads_readiness_of_both_kinds(
-    status: dict[str, Any], ready: bool | None
+    status: dict[str, Any], *, ready: bool | None
 ) -> None:
     assert read_policy(foreign("ClusterPolicy", {}, status=status)).ready is ready
 
@@ -184,32 +184,33 @@ def test_digest_sees_what_decides_behaviour(edit: dict[str, Any]) -> None:
     assert policy_digest(manifest | edit) != policy_digest(manifest)
 
 
+KEYS = [
+    "metadata",
+    "labels",
+    "spec",
+    "rules",
+    "validate",
+    "match",
+    "any",
+    "resources",
+    "name",
+    "namespaces",
+    "validationActions",
+    "status",
+    "matchConditions",
+    "expression",
+    "conditionStatus",
+    "conditions",
+    "managedFields",
+    "failureActionOverrides",
+    "kind",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "Enforce", "audit", "x"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "metadata",
-                    "labels",
-                    "spec",
-                    "rules",
-                    "validate",
-                    "match",
-                    "any",
-                    "resources",
-                    "name",
-                ]
-                + ["namespaces", "validationActions", "matchConditions", "expression", "status"]
-                + [
-                    "conditionStatus",
-                    "conditions",
-                    "managedFields",
-                    "failureActionOverrides",
-                    "kind",
-                ]
-            ),
+            st.sampled_from(KEYS),
             inner,
             max_size=4,
         )
