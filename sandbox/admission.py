@@ -1,0 +1,228 @@
+"""What the engine's webhooks say to a request: warnings, a denial, or silence because the engine is off."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import yaml
+
+from policies.cluster import errors
+from policies.domain.objects import STRUCT_BY_KIND, WorkloadKind
+from policies.domain.posture import assess
+from sandbox import policy as engine
+from sandbox.faults import Fault, is_set
+from sandbox.policy import Policy, Rule
+from sandbox.store import Manifest, Store
+
+SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
+"""Kyverno's default configuration keeps its webhooks out of these."""
+FILTERED_KINDS = frozenset({"ReplicaSet"})
+"""Kyverno's default `resourceFilters` leave these out at admission."""
+POD_SPEC_PATHS = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+TEMPLATE_PATH = ("spec", "template", "spec")
+ENGINE_VIEW = "engineView"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A write that the API server asks its webhooks about."""
+
+    operation: str
+    manifest: Manifest
+    old: Manifest | None = None
+    subresource: str = ""
+
+    @property
+    def kind(self) -> str:
+        return str(self.manifest["kind"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.manifest["metadata"].get("namespace", ""))
+
+    @property
+    def resource(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.manifest['metadata'].get('name', '')}"
+
+    @property
+    def changes_pod_spec(self) -> bool:
+        path = POD_SPEC_PATHS.get(self.kind, TEMPLATE_PATH)
+        return self.old is None or _at(self.manifest, path) != _at(self.old, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    policy: Policy
+    rule: str
+    message: str
+    enforced: bool
+
+
+def policies(store: Store) -> tuple[Policy, ...]:
+    """The policies that the engine has seen: while it is off, those from before."""
+    view = store.setting(ENGINE_VIEW, "")
+    manifests = json.loads(view) if view else _stored(store)
+    return tuple(engine.read(manifest) for manifest in manifests)
+
+
+def freeze_view(store: Store) -> None:
+    """Keep what the webhooks look like while nobody looks after them."""
+    store.set_setting(ENGINE_VIEW, json.dumps(_stored(store)))
+
+
+def thaw_view(store: Store) -> None:
+    store.set_setting(ENGINE_VIEW, "")
+
+
+def _stored(store: Store) -> list[Manifest]:
+    return [
+        *store.objects("kyverno.io", "ClusterPolicy"),
+        *store.objects("policies.kyverno.io", "ValidatingPolicy"),
+    ]
+
+
+def review(store: Store, request: Request) -> tuple[str, ...]:
+    """Ask every webhook that this request concerns; return their warnings.
+
+    Raises:
+        EngineDown, RejectedByAdmission
+    """
+    if request.namespace in SYSTEM_NAMESPACES:
+        return ()
+    called: dict[str, list[Policy]] = {}
+    for policy in policies(store):
+        if _calls(policy, request):
+            called.setdefault(policy.webhook, []).append(policy)
+    if is_set(store, Fault.ENGINE_DOWN):
+        _meet_silence(called)
+        return ()
+    failures = {
+        webhook: [failure for policy in group for failure in failures_of(policy, request)]
+        for webhook, group in called.items()
+    }
+    for webhook, found in failures.items():
+        _deny(webhook, found, request)
+    return tuple(
+        _warning(failure)
+        for found in failures.values()
+        for failure in found
+        if failure.policy.warns
+    )
+
+
+def _calls(policy: Policy, request: Request) -> bool:
+    """Say whether the API server sends this request to this policy's webhook."""
+    if policy.subresource:
+        fits = request.subresource == policy.subresource
+    elif request.subresource:
+        fits = policy.is_cluster_policy
+    else:
+        fits = request.kind == "Pod" or request.kind in policy.controllers
+    if not fits or not any(request.operation in rule.operations for rule in policy.rules):
+        return False
+    if policy.webhook_namespaces is not None and request.namespace not in policy.webhook_namespaces:
+        return False
+    return request.changes_pod_spec or not policy.webhook_changed_only
+
+
+def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
+    """Evaluate a policy's rules at admission."""
+    if request.kind in FILTERED_KINDS:
+        return
+    for rule in policy.rules:
+        if not _judges(rule, request):
+            continue
+        message = first_failure(rule, request.kind, request.manifest)
+        if message is not None:
+            name = rule_name(policy, rule, request.kind)
+            yield Failure(policy, name, message, rule.enforces)
+
+
+def _judges(rule: Rule, request: Request) -> bool:
+    if request.operation not in rule.operations:
+        return False
+    if rule.namespaces is not None and request.namespace not in rule.namespaces:
+        return False
+    return request.changes_pod_spec or not rule.changed_only
+
+
+def first_failure(rule: Rule, kind: str, manifest: Manifest) -> str | None:
+    """Evaluate a rule's checks in order; give the message of the first that fails."""
+    workload_kind = WorkloadKind(kind)
+    workload = msgspec.convert(manifest, STRUCT_BY_KIND[workload_kind])
+    controls = [control for control, _ in rule.checks]
+    posture = assess(workload_kind, workload, controls=controls)
+    failed = {finding.control for finding in posture.findings}
+    return next((message for control, message in rule.checks if control in failed), None)
+
+
+def rule_name(policy: Policy, rule: Rule, kind: str) -> str:
+    """The name under which this rule judges a kind; derived rules have a prefix, cut at 63 characters."""
+    if not policy.is_cluster_policy or kind == "Pod":
+        return rule.name
+    prefix = "autogen-cronjob-" if kind == "CronJob" else "autogen-"
+    return (prefix + rule.name)[:63]
+
+
+def _meet_silence(called: dict[str, list[Policy]]) -> None:
+    for webhook, group in called.items():
+        if group[0].fails_closed:
+            raise silence(webhook, _path(group[0], group))
+
+
+def silence(webhook: str, path: str) -> errors.EngineDown:
+    """The error of a webhook that must answer and does not."""
+    text = (
+        f'Internal error occurred: failed calling webhook "{webhook}": failed to call webhook: '
+        f'Post "https://kyverno-svc.kyverno.svc:443/{path}": '
+        'no endpoints available for service "kyverno-svc"'
+    )
+    return errors.EngineDown(text, status=500, webhook=webhook)
+
+
+def _path(policy: Policy, group: list[Policy]) -> str:
+    if not policy.is_cluster_policy:
+        return "vpol/" + "/".join(member.name for member in group) + "?timeout=3s"
+    mode = "fail" if policy.fails_closed else "ignore"
+    own = f"/finegrained/{policy.name}" if "-finegrained-" in policy.webhook else ""
+    return f"validate/{mode}{own}?timeout=3s"
+
+
+def _deny(webhook: str, failures: list[Failure], request: Request) -> None:
+    if not any(failure.enforced for failure in failures):
+        return
+    if failures[0].policy.is_cluster_policy:
+        said = _blocked(failures, request)
+    else:
+        said = "; ".join(_sentence(failure) for failure in failures if failure.enforced)
+    raw = f'admission webhook "{webhook}" denied the request: {said}'
+    raise errors.RejectedByAdmission(raw, status=400, webhook=webhook, raw=raw)
+
+
+def _blocked(failures: list[Failure], request: Request) -> str:
+    by_policy: dict[str, dict[str, str]] = {}
+    for failure in failures:
+        by_policy.setdefault(failure.policy.name, {})[failure.rule] = failure.message
+    listed = yaml.safe_dump(by_policy, width=1_000_000, default_flow_style=False)
+    return f"\n\nresource {request.resource} was blocked due to the following policies \n\n{listed}"
+
+
+def _warning(failure: Failure) -> str:
+    if failure.policy.is_cluster_policy:
+        return f"policy {failure.policy.name}.{failure.rule}: {failure.message}"
+    return _sentence(failure)
+
+
+def _sentence(failure: Failure) -> str:
+    return f"Policy {failure.policy.name} failed: {failure.message}"
+
+
+def _at(manifest: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        manifest = (manifest or {}).get(key)
+    return manifest

@@ -1,0 +1,243 @@
+"""The write side of the sandbox's API server: create, replace, delete, with guards, defaulting and webhooks."""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from policies.cluster import errors
+from policies.cluster.gateway import Answer, Resource
+from sandbox import defaulting, kinds
+from sandbox.admission import Request, review, silence
+from sandbox.faults import Fault, is_set
+from sandbox.status import policy_status
+from sandbox.store import Key, Manifest, Store, key_of
+
+Clock = Callable[[], datetime]
+MANAGER = "secprof"
+DEPRECATION = (
+    "kyverno.io/v1 ClusterPolicy is deprecated and will be removed in a future release; migrate to ValidatingPolicy, "
+    "MutatingPolicy, GeneratingPolicy or ImageValidatingPolicy (policies.kyverno.io), "
+    "see https://kyverno.io/docs/guides/migration-to-cel/"
+)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def timestamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ApiServer:
+    """Writes objects to one store. Each call is one transaction."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def create(self, manifest: Manifest, *, dry_run: bool = False, forced: bool = False) -> Answer:
+        """Create an object. A forced create asks no webhook."""
+        manifest = copy.deepcopy(manifest)
+        resource = kinds.resource_of(manifest)
+        with self._store.transaction():
+            self._generate_name(manifest)
+            key = key_of(manifest)
+            self._require_namespace(resource, manifest)
+            defaulting.fill_in(manifest)
+            defaulting.check(manifest)
+            warnings = () if forced else self._admit(resource, Request("CREATE", manifest))
+            if self._store.find(key) is not None:
+                raise errors.Conflict(
+                    f'{kinds.full_name(resource)} "{key.name}" already exists', status=409
+                )
+            manifest.pop("status", None) if key.kind in kinds.POLICY_KINDS else None
+            metadata = manifest["metadata"]
+            metadata["uid"] = self._store.new_uid(key)
+            metadata.setdefault("creationTimestamp", timestamp(self._clock()))
+            metadata["generation"] = 1
+            self._sign(manifest)
+            return self._finish(manifest, warnings, dry_run=dry_run)
+
+    def replace(
+        self,
+        manifest: Manifest,
+        *,
+        uid: str = "",
+        version: str = "",
+        dry_run: bool = False,
+        forced: bool = False,
+        subresource: str = "",
+    ) -> Answer:
+        """Replace an object; `uid` and `version`, where given, must still hold. Raises NotFound, Conflict."""
+        manifest = copy.deepcopy(manifest)
+        resource = kinds.resource_of(manifest)
+        key = key_of(manifest)
+        with self._store.transaction():
+            old = self.read(resource, key)
+            _meet_replace_guards(resource, old, uid, version)
+            _keep_own_fields(manifest, old)
+            defaulting.fill_in(manifest)
+            defaulting.check(manifest)
+            request = Request("UPDATE", manifest, old, subresource)
+            warnings = () if forced else self._admit(resource, request)
+            if manifest == old:
+                return Answer(manifest, warnings)
+            if manifest.get("spec") != old.get("spec"):
+                manifest["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+            self._sign(manifest)
+            return self._finish(manifest, warnings, dry_run=dry_run)
+
+    def delete(
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        namespace: str = "",
+        uid: str = "",
+        version: str = "",
+        dry_run: bool = False,
+    ) -> Answer:
+        """Delete an object and what it owns. Raises NotFound, Conflict."""
+        key = kinds.key_for(resource, name, namespace)
+        with self._store.transaction():
+            old = self.read(resource, key)
+            _meet_delete_guards(old, uid, version)
+            if not dry_run:
+                self._store.next_version()
+                self._store.remove(key)
+                self._collect_garbage(key, old)
+        return Answer({})
+
+    def read(self, resource: Resource, key: Key) -> Manifest:
+        found = self._store.find(key)
+        if found is None:
+            raise errors.NotFound(f'{kinds.full_name(resource)} "{key.name}" not found', status=404)
+        return found
+
+    def _admit(self, resource: Resource, request: Request) -> tuple[str, ...]:
+        if request.kind in kinds.POLICY_KINDS:
+            return self._admit_policy(resource, request)
+        return review(self._store, request)
+
+    def _admit_policy(self, resource: Resource, request: Request) -> tuple[str, ...]:
+        cluster_policy = request.kind == "ClusterPolicy"
+        if is_set(self._store, Fault.ENGINE_DOWN):
+            name = "mutate-policy" if cluster_policy else "validate-policy"
+            path = "policymutate" if cluster_policy else "policyvalidate"
+            raise silence(f"{name}.kyverno.svc", f"{path}?timeout=10s")
+        return (DEPRECATION,) if cluster_policy else ()
+
+    def _finish(self, manifest: Manifest, warnings: tuple[str, ...], *, dry_run: bool) -> Answer:
+        if dry_run:
+            return Answer(manifest, warnings)
+        manifest["metadata"]["resourceVersion"] = str(self._store.next_version())
+        self._store.put(manifest)
+        answer = Answer(copy.deepcopy(manifest), warnings)
+        self._run_engine_on(manifest)
+        return answer
+
+    def _run_engine_on(self, manifest: Manifest) -> None:
+        """Let the engine write the status of a policy, which moves its resource version once more."""
+        if manifest["kind"] not in kinds.POLICY_KINDS or is_set(self._store, Fault.ENGINE_DOWN):
+            return
+        status = policy_status(manifest, timestamp(self._clock()))
+        if _without_times(status) != _without_times(manifest.get("status")):
+            manifest["status"] = status
+            manifest["metadata"]["resourceVersion"] = str(self._store.next_version())
+            self._store.put(manifest)
+
+    def settle_policies(self) -> None:
+        """Let the engine catch up with policies that were written while it was off."""
+        with self._store.transaction():
+            for resource in kinds.CUSTOM[:2]:
+                for manifest in self._store.objects(resource.group, resource.kind):
+                    self._run_engine_on(manifest)
+
+    def _sign(self, manifest: Manifest) -> None:
+        entry = {"manager": MANAGER, "operation": "Update", "apiVersion": manifest["apiVersion"]}
+        if manifest["kind"] in kinds.POLICY_KINDS:
+            manifest["metadata"]["managedFields"] = [{**entry, "time": timestamp(self._clock())}]
+
+    def _generate_name(self, manifest: Manifest) -> None:
+        metadata = manifest["metadata"]
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = f"{metadata['generateName']}{self._store.version() % 0xFFFFF:05x}"
+
+    def _require_namespace(self, resource: Resource, manifest: Manifest) -> None:
+        if not resource.namespaced:
+            manifest["metadata"].pop("namespace", None)
+            if resource.kind == "Namespace":
+                _label_namespace(manifest)
+            return
+        namespace = manifest["metadata"].setdefault("namespace", "default")
+        if self._store.find(Key("", "Namespace", "", namespace)) is None:
+            raise errors.NotFound(f'namespaces "{namespace}" not found', status=404)
+
+    def _collect_garbage(self, key: Key, old: Manifest) -> None:
+        if key.kind == "Namespace":
+            self._store.remove_namespace(key.name)
+            return
+        for resource in (*kinds.BUILT_IN, *kinds.CUSTOM):
+            for manifest in self._store.objects(
+                resource.group, resource.kind, namespace=key.namespace
+            ):
+                owners = manifest["metadata"].get("ownerReferences") or ()
+                if any(owner["uid"] == old["metadata"]["uid"] for owner in owners):
+                    child = key_of(manifest)
+                    self._store.remove(child)
+                    self._collect_garbage(child, manifest)
+
+
+def _label_namespace(manifest: Manifest) -> None:
+    metadata = manifest["metadata"]
+    metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
+
+
+def _keep_own_fields(manifest: Manifest, old: Manifest) -> None:
+    """Copy what a client cannot change by a write to the main resource."""
+    for field in ("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields"):
+        if field in old["metadata"]:
+            manifest["metadata"][field] = old["metadata"][field]
+    manifest.pop("status", None)
+    if "status" in old:
+        manifest["status"] = old["status"]
+
+
+def _meet_replace_guards(resource: Resource, old: Manifest, uid: str, version: str) -> None:
+    metadata = old["metadata"]
+    said = f'Operation cannot be fulfilled on {kinds.full_name(resource)} "{metadata["name"]}": '
+    if uid and uid != metadata["uid"]:
+        raise errors.Conflict(
+            f"{said}Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}",
+            status=409,
+        )
+    if version and version != metadata["resourceVersion"]:
+        raise errors.Conflict(
+            f"{said}the object has been modified; please apply your changes to the latest version "
+            "and try again",
+            status=409,
+        )
+
+
+def _meet_delete_guards(old: Manifest, uid: str, version: str) -> None:
+    metadata = old["metadata"]
+    for word, given, stored, end in (
+        ("UID", uid, metadata["uid"], "deleted and then recreated"),
+        ("ResourceVersion", version, metadata["resourceVersion"], "modified"),
+    ):
+        if given and given != stored:
+            raise errors.Conflict(
+                f"Operation cannot be fulfilled on {metadata['name']}: the {word} in the precondition ({given}) "
+                f"does not match the {word} in record ({stored}). The object might have been {end}",
+                status=409,
+            )
+
+
+def _without_times(status: Any) -> Any:
+    if isinstance(status, dict):
+        return {k: _without_times(v) for k, v in status.items() if k != "lastTransitionTime"}
+    if isinstance(status, list):
+        return [_without_times(item) for item in status]
+    return status

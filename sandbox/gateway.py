@@ -1,0 +1,144 @@
+"""The sandbox's side of `policies.cluster.gateway`: the same requests, answers and errors, from a file."""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from policies.cluster import errors
+from policies.cluster.gateway import (
+    PODS,
+    POLICY_REPORTS,
+    Answer,
+    Manifest,
+    Page,
+    Resource,
+    ServerVersion,
+    Traffic,
+    Verb,
+    Write,
+)
+from sandbox import faults, kinds, reports
+from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.store import Store
+
+SERVER_VERSION = ServerVersion("v1.36.3")
+
+
+class SandboxGateway:
+    """A connection to one sandbox cluster. Not shared between threads."""
+
+    def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
+        self._store = Store(path)
+        self._server = ApiServer(self._store, clock)
+        self._clock = clock
+        self._request_count = 0
+        self._received_bytes = 0
+
+    def version(self) -> ServerVersion:
+        self._request()
+        self._receive(SERVER_VERSION.git_version.encode())
+        return SERVER_VERSION
+
+    def serves(self, resource: Resource) -> bool:
+        self._request()
+        return kinds.is_served(resource)
+
+    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+        self._meet(resource, "list")
+        if resource.plural == POLICY_REPORTS.plural:
+            reports.bring_up_to_date(self._store, self._clock())
+        items = tuple(
+            _listed(resource, manifest)
+            for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)
+        )
+        version = str(self._store.version())
+        for number in count(1):
+            if number > 1:
+                self._meet(resource, "list")
+            faults.meet_page(self._store, resource, number)
+            page = items[(number - 1) * limit : number * limit]
+            self._receive(*page)
+            last = number * limit >= len(items)
+            yield Page(page, version, last)
+            if last:
+                return
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
+        self._meet(resource, "get")
+        if resource.plural == POLICY_REPORTS.plural:
+            reports.bring_up_to_date(self._store, self._clock())
+        found = self._server.read(resource, kinds.key_for(resource, name, namespace))
+        return self._received(resource, found)
+
+    def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> Answer:
+        self._meet(PODS, "create")
+        manifest = copy.deepcopy(dict(pod))
+        manifest.update(apiVersion=PODS.api_version, kind=PODS.kind)
+        manifest.setdefault("metadata", {})["namespace"] = namespace
+        answer = self._server.create(manifest, dry_run=True)
+        return Answer(self._received(PODS, answer.manifest), answer.warnings)
+
+    def write(self, change: Write, *, dry_run: bool) -> Answer:
+        self._meet(change.resource, change.verb)
+        if change.verb is Verb.DELETE:
+            return self._server.delete(
+                change.resource,
+                change.name,
+                uid=change.uid,
+                version=change.resource_version,
+                dry_run=dry_run,
+            )
+        manifest = _sent(change)
+        if change.verb is Verb.CREATE:
+            answer = self._server.create(manifest, dry_run=dry_run)
+        else:
+            answer = self._server.replace(
+                manifest, uid=change.uid, version=change.resource_version, dry_run=dry_run
+            )
+        return Answer(self._received(change.resource, answer.manifest), answer.warnings)
+
+    def traffic(self) -> Traffic:
+        return Traffic(self._request_count, self._received_bytes)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _request(self) -> None:
+        self._request_count += 1
+        faults.meet_connection(self._store)
+
+    def _meet(self, resource: Resource, verb: str) -> None:
+        self._request()
+        if not kinds.is_served(resource):
+            raise errors.NotFound("the server could not find the requested resource", status=404)
+        faults.meet_authorisation(self._store, resource, verb)
+
+    def _receive(self, *bodies: bytes) -> None:
+        self._received_bytes += sum(map(len, bodies))
+
+    def _received(self, resource: Resource, manifest: Manifest) -> Manifest:
+        shown = {**manifest, "apiVersion": resource.api_version}
+        self._receive(json.dumps(shown).encode())
+        return shown
+
+
+def _sent(change: Write) -> Manifest:
+    if change.manifest is None:
+        raise ValueError(f"A {change.verb} needs a manifest.")
+    manifest = copy.deepcopy(change.manifest)
+    manifest["apiVersion"] = change.resource.api_version
+    manifest["kind"] = change.resource.kind
+    manifest.setdefault("metadata", {})["name"] = change.name
+    return manifest
+
+
+def _listed(resource: Resource, manifest: Manifest) -> bytes:
+    """Write an item of a list: built-in kinds leave out what the list itself already says."""
+    if kinds.is_built_in(resource):
+        shown = {key: manifest[key] for key in manifest if key not in ("apiVersion", "kind")}
+    else:
+        shown = {**manifest, "apiVersion": resource.api_version}
+    return json.dumps(shown, separators=(",", ":")).encode()

@@ -1,0 +1,176 @@
+"""The reports controller of the sandbox: one PolicyReport a resource, with the time when it was judged.
+
+A report is made again when its resource or a policy has changed, or when it is older than the interval.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from policies.cluster.gateway import WORKLOADS
+from sandbox.admission import first_failure, policies, rule_name
+from sandbox.faults import Fault, is_set
+from sandbox.policy import Policy, Rule
+from sandbox.store import Key, Manifest, Store
+
+INTERVAL_SECONDS = 3600.0
+"""Kyverno's default `--backgroundScanInterval`."""
+SOURCES = {"ClusterPolicy": "kyverno", "ValidatingPolicy": "KyvernoValidatingPolicy"}
+SEVERITIES = frozenset({"critical", "high", "medium", "low", "info"})
+GROUP = "wgpolicyk8s.io"
+LAST_VERSION = "reportedVersion"
+LAST_AT = "reportedAt"
+
+
+def bring_up_to_date(store: Store, now: datetime) -> None:
+    """Make the reports that are due, unless the controller is frozen. Cheap when nothing has changed."""
+    if is_set(store, Fault.REPORTS_FROZEN):
+        return
+    last_at = float(store.setting(LAST_AT, "0"))
+    moved = store.setting(LAST_VERSION, "") != str(store.version())
+    if moved or now.timestamp() - last_at >= INTERVAL_SECONDS:
+        report(store, now, everything=False)
+
+
+def report(store: Store, now: datetime, *, everything: bool) -> int:
+    """Judge what is due, or everything; return how many reports were made."""
+    with store.transaction():
+        known = store.judged()
+        background = tuple(policy for policy in policies(store) if policy.background)
+        made: list[tuple[str, str, float]] = []
+        seen: set[str] = set()
+        for manifest in _resources(store):
+            uid = manifest["metadata"]["uid"]
+            seen.add(uid)
+            fingerprint = _fingerprint(manifest, background)
+            old_fingerprint, at = known.get(uid, ("", 0.0))
+            fresh = now.timestamp() - at < INTERVAL_SECONDS
+            if not everything and fingerprint == old_fingerprint and fresh:
+                continue
+            _write(store, manifest, tuple(_results(background, manifest, now)))
+            made.append((uid, fingerprint, now.timestamp()))
+        _remove_gone(store, set(known) - seen)
+        store.set_judged(made)
+        store.set_setting(LAST_VERSION, str(store.version()))
+        store.set_setting(LAST_AT, str(now.timestamp()))
+    return len(made)
+
+
+def _resources(store: Store) -> Iterator[Manifest]:
+    for resource in WORKLOADS:
+        yield from store.objects(resource.group, resource.kind)
+
+
+def _fingerprint(manifest: Manifest, background: tuple[Policy, ...]) -> str:
+    """What a report rests on: the resource without what Kyverno leaves out of its hash, and the policies."""
+    kept = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
+    metadata = manifest["metadata"]
+    judged = [metadata.get("labels"), metadata.get("annotations"), kept]
+    versions = [[policy.kind, policy.name, policy.version] for policy in background]
+    return hashlib.sha256(json.dumps([judged, versions], sort_keys=True).encode()).hexdigest()
+
+
+def _results(
+    background: tuple[Policy, ...], manifest: Manifest, now: datetime
+) -> Iterator[Manifest]:
+    kind = manifest["kind"]
+    namespace = manifest["metadata"]["namespace"]
+    for policy in background:
+        if policy.subresource or not (kind == "Pod" or kind in policy.controllers):
+            continue
+        for rule in policy.rules:
+            # The controller judges everything as if it were created now.
+            matches = rule.namespaces is None or namespace in rule.namespaces
+            if matches and "CREATE" in rule.operations:
+                yield _result(policy, rule, manifest, now)
+
+
+def _result(policy: Policy, rule: Rule, manifest: Manifest, now: datetime) -> Manifest:
+    name = rule_name(policy, rule, manifest["kind"])
+    message = first_failure(rule, manifest["kind"], manifest)
+    scored = policy.annotations.get("policies.kyverno.io/scored") != "false"
+    properties = {"process": "background scan"}
+    if message is not None and not policy.is_cluster_policy:
+        index = [text for _, text in rule.checks].index(message)
+        properties["cel.validationIndex"] = str(index)
+    result: Manifest = {
+        "source": SOURCES[policy.kind],
+        "policy": policy.name,
+        "result": "pass" if message is None else "fail" if scored else "warn",
+        "message": message if message is not None else _pass_message(policy, name),
+        "scored": scored,
+        "timestamp": {"seconds": int(now.timestamp()), "nanos": 0},
+        "properties": properties,
+    }
+    if name:
+        result["rule"] = name
+    if category := policy.annotations.get("policies.kyverno.io/category"):
+        result["category"] = category
+    severity = policy.annotations.get("policies.kyverno.io/severity")
+    if severity in SEVERITIES:
+        result["severity"] = severity
+    return result
+
+
+def _pass_message(policy: Policy, rule: str) -> str:
+    return f"Validation rule '{rule}' passed." if policy.is_cluster_policy else "success"
+
+
+def _write(store: Store, manifest: Manifest, results: tuple[Manifest, ...]) -> None:
+    metadata = manifest["metadata"]
+    key = Key(GROUP, "PolicyReport", metadata["namespace"], metadata["uid"])
+    old = store.find(key)
+    if not results:
+        if old is not None:
+            store.next_version()
+            store.remove(key)
+        return
+    scope = {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "name": metadata["name"],
+    }
+    version = str(store.next_version())
+    store.put(
+        {
+            "apiVersion": f"{GROUP}/v1alpha2",
+            "kind": "PolicyReport",
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": old["metadata"]["uid"] if old else store.new_uid(key),
+                "resourceVersion": version,
+                "generation": old["metadata"]["generation"] + 1 if old else 1,
+                "creationTimestamp": old["metadata"]["creationTimestamp"]
+                if old
+                else _timestamp(results),
+                "labels": {"app.kubernetes.io/managed-by": "kyverno"},
+                "ownerReferences": [{**scope, "uid": metadata["uid"]}],
+            },
+            "scope": {**scope, "namespace": key.namespace, "uid": metadata["uid"]},
+            "results": sorted(results, key=lambda r: (r["policy"], r.get("rule", ""), r["source"])),
+            "summary": _summary(results),
+        }
+    )
+
+
+def _timestamp(results: tuple[Manifest, ...]) -> str:
+    at = datetime.fromtimestamp(results[0]["timestamp"]["seconds"], tz=UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _summary(results: tuple[Manifest, ...]) -> dict[str, int]:
+    words = [result["result"] for result in results]
+    return {word: words.count(word) for word in ("pass", "fail", "warn", "error", "skip")}
+
+
+def _remove_gone(store: Store, uids: set[str]) -> None:
+    """Remove the reports of resources that are gone; deleting a resource leaves them to this."""
+    if not uids:
+        return
+    for manifest in store.objects(GROUP, "PolicyReport"):
+        metadata = manifest["metadata"]
+        if metadata["name"] in uids:
+            store.remove(Key(GROUP, "PolicyReport", metadata["namespace"], metadata["name"]))
+    store.forget_judged(uids)
