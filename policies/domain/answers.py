@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import yaml
+
 
 class AnswerOutcome(StrEnum):
     """What became of the pod."""
@@ -47,19 +49,16 @@ class _Said:
 _WEBHOOK = re.compile(r'webhook "([^"]+)"')
 _OWN_WEBHOOK = re.compile(r"-finegrained-(.+)$")
 _UNREACHED = re.compile(r"failed (?:calling|to call) webhook", re.IGNORECASE)
-# ValidatingPolicy: several are joined with "; ".
+# ValidatingPolicy; several sentences are joined with "; ".
+_SENTENCE = r"Policy (\S+) (failed|error): "
 _CEL_SENTENCE = re.compile(
-    r"(?:^|;\s+|denied the request:\s*)Policy (\S+) (failed|error): (.*?)(?=;\s+Policy \S+ (?:failed|error): |$)",
-    re.DOTALL,
+    rf"(?:^|; |denied the request:\s+){_SENTENCE}(.*?)(?=; {_SENTENCE}|$)", re.DOTALL
 )
-# ClusterPolicy: a denial is a YAML mapping of policies to rules to messages.
-_BLOCKED = re.compile(r"blocked due to the following policies")
-_BLOCK_POLICY = re.compile(r"^(\S+):\s*$")
-_BLOCK_RULE = re.compile(r"^\s+(\S+): (.*)$")
-_RULE_WARNING = re.compile(r"^policy ([a-z0-9]\S*?)\.(\S+): (.*)$", re.DOTALL)
-_RULE_ERROR = re.compile(
-    r"resulted in error|no such key|no such overload|failed to evaluate|cel\b.*\berror|expression '.*' error"
-)
+# ClusterPolicy: a denial ends in YAML, policy over rule over message.
+_BLOCKED = re.compile(r"was blocked due to the following policies\s+")
+_RULE_WARNING = re.compile(r"^policy (\S+)\.([^.\s]+): (.*)$", re.DOTALL)
+# A ClusterPolicy reports what it could not evaluate as a failure, with one of these as its message.
+_RULE_ERROR = re.compile(r"resulted in error|^(?:error|failed to) ", re.IGNORECASE)
 
 
 def read_answer(
@@ -124,23 +123,31 @@ def _owner(webhook: str) -> str:
 
 
 def _cel_sentences(text: str) -> Iterator[_Said]:
-    for policy, verdict, message in _CEL_SENTENCE.findall(text):
+    for found in _CEL_SENTENCE.finditer(text):
+        policy, verdict, message = found.group(1, 2, 3)
         yield _Said(policy, message.strip(), error=verdict == "error")
 
 
 def _blocked_rules(text: str) -> Iterator[_Said]:
     found = _BLOCKED.search(text)
-    policy = ""
-    for line in text[found.end() :].splitlines() if found else ():
-        if heading := _BLOCK_POLICY.match(line):
-            policy = heading.group(1)
-        elif rule := _BLOCK_RULE.match(line):
-            message = rule.group(2).strip().strip("'\"")
-            yield _Said(policy, message, error=_RULE_ERROR.search(message) is not None)
+    if found is None:
+        return
+    try:
+        blocked = yaml.safe_load(text[found.end() :])
+    except yaml.YAMLError:
+        return
+    for policy, rules in blocked.items() if isinstance(blocked, dict) else ():
+        for message in rules.values() if isinstance(rules, dict) else ():
+            if isinstance(message, str):
+                yield _rule_said(str(policy), message)
 
 
 def _warned(text: str) -> Iterator[_Said]:
     yield from _cel_sentences(text)
-    if rule := _RULE_WARNING.match(text):
-        message = rule.group(3).strip()
-        yield _Said(rule.group(1), message, error=_RULE_ERROR.search(message) is not None)
+    if found := _RULE_WARNING.match(text):
+        yield _rule_said(found.group(1), found.group(3))
+
+
+def _rule_said(policy: str, message: str) -> _Said:
+    text = message.strip()
+    return _Said(policy, text, error=_RULE_ERROR.search(text) is not None)

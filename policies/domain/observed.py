@@ -56,17 +56,45 @@ def policy_digest(manifest: Manifest) -> str:
     The group counts, its version does not: the same object may be read through another version. Status,
     times, owners of fields and everything else that the server keeps for itself do not count.
     """
-    metadata = _mapping(manifest.get("metadata"))
     content = {
-        "group": str(manifest.get("apiVersion", "")).partition("/")[0],
-        "kind": manifest.get("kind"),
-        "name": metadata.get("name"),
-        "spec": manifest.get("spec"),
-        "labels": _only(metadata.get("labels"), _BEHAVIOUR_LABELS),
-        "annotations": _only(metadata.get("annotations"), _BEHAVIOUR_ANNOTATIONS),
+        **behaviour_of(manifest),
+        "apiVersion": str(manifest.get("apiVersion", "")).partition("/")[0],
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def behaviour_of(manifest: Manifest) -> dict[str, Any]:
+    """Give the part of a policy that decides its behaviour, as a manifest: the ground of digests and diffs.
+
+    Two manifests of which one is what the server stored for the other give the same.
+    """
+    metadata = _mapping(manifest.get("metadata"))
+    kept: dict[str, Any] = {"name": metadata.get("name")}
+    for key, decisive in (("labels", _BEHAVIOUR_LABELS), ("annotations", _BEHAVIOUR_ANNOTATIONS)):
+        if values := _only(metadata.get(key), decisive):
+            kept[key] = values
+    return {
+        "apiVersion": manifest.get("apiVersion"),
+        "kind": manifest.get("kind"),
+        "metadata": kept,
+        "spec": _without_defaults(manifest.get("spec")),
+    }
+
+
+def _without_defaults(spec: object) -> object:
+    """Leave out what one version of the API fills in and an older one does not know."""
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("rules"), list):
+        return spec
+    return {**spec, "rules": [_plain_rule(rule) for rule in spec["rules"]]}
+
+
+def _plain_rule(rule: object) -> object:
+    cel = _mapping(_mapping(_mapping(rule).get("validate")).get("cel"))
+    if not isinstance(rule, Mapping) or cel.get("generate") is not False:
+        return rule
+    plain = {key: value for key, value in cel.items() if key != "generate"}
+    return {**rule, "validate": {**rule["validate"], "cel": plain}}
 
 
 def read_policy(manifest: Manifest) -> ObservedPolicy:

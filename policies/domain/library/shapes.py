@@ -1,6 +1,7 @@
 """The shape of each object that a variant compiles to, per kind of policy; what it checks comes from the template.
 
-Every field that the policy's CRD would fill in is written out, so that what is stored equals what was sent.
+Every field that the CRDs of all supported versions would fill in is written out, so that what is stored equals what
+was sent. (`validate.cel.generate` is not: Kyverno 1.13 does not know it.)
 """
 
 from policies.domain.library.records import Manifest, ObjectRole, VariantSpec
@@ -69,7 +70,6 @@ def _rule(check: Check, role: ObjectRole, namespaces: tuple[str, ...]) -> Manife
             "failureAction": "Audit" if audit else "Enforce",
             "message": check.message,
             "cel": {
-                "generate": False,
                 "variables": _variables(),
                 "expressions": [_validation(check)],
             },

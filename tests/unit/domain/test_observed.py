@@ -162,6 +162,17 @@ def test_digest_is_blind_to_the_version_it_was_read_through() -> None:
     assert policy_digest(older) == policy_digest(manifest)
 
 
+def test_digest_is_blind_to_a_default_of_newer_versions() -> None:
+    manifest = compiled(CPOL, ObjectRole.TWIN)
+    stored = deepcopy(manifest)
+    for rule in stored["spec"]["rules"]:
+        rule["validate"]["cel"]["generate"] = False
+
+    assert policy_digest(stored) == policy_digest(manifest)
+    stored["spec"]["rules"][0]["validate"]["cel"]["generate"] = True
+    assert policy_digest(stored) != policy_digest(manifest)
+
+
 @pytest.mark.parametrize(
     "edit",
     [
