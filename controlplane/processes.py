@@ -1,0 +1,115 @@
+"""Detached processes, known by their id and start time so that a reused id is never signalled."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from controlplane.errors import ControlPlaneError
+
+_KILL_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+class Unkillable(ControlPlaneError):
+    """A process outlived SIGKILL."""
+
+
+class Condition(StrEnum):
+    """What a process is doing now."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process id and when it started, in clock ticks since boot."""
+
+    pid: int
+    started: int
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Start a program in a session of its own, its output appended to the log."""
+    file_actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    pid = os.posix_spawn(
+        command[0],
+        command,
+        environment,
+        file_actions=file_actions,
+        setsid=True,
+        # Python ignores SIGPIPE, and an ignored signal would be inherited.
+        setsigdef=[signal.SIGPIPE],
+    )
+    entry = _stat(pid)
+    if entry is None:  # it is our child: until we wait for it, the entry stays
+        raise ProcessLookupError(pid)
+    return Process(pid, entry[1])
+
+
+def look(process: Process) -> Condition:
+    """Say whether a process runs; a zombie or a stranger with the same id counts as gone."""
+    entry = _stat(process.pid)
+    if entry is None or entry[1] != process.started:
+        return Condition.GONE
+    if entry[0] in "ZX":
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+        return Condition.GONE
+    return Condition.PAUSED if entry[0] in "Tt" else Condition.RUNNING
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    """Signal exactly this process; nothing happens if it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            if look(process) is not Condition.GONE:
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+
+def end(process: Process, grace_seconds: float = 0.0) -> None:
+    """Terminate a process, by force after the grace, and wait until it is gone.
+
+    Raises:
+        Unkillable: it is still there ten seconds after SIGKILL.
+    """
+    if grace_seconds:
+        send(process, signal.SIGTERM)
+        send(process, signal.SIGCONT)
+        if _gone_within(process, grace_seconds):
+            return
+    send(process, signal.SIGKILL)
+    if not _gone_within(process, _KILL_SECONDS):
+        raise Unkillable(f"Process {process.pid} does not end.")
+
+
+def _gone_within(process: Process, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while look(process) is not Condition.GONE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """Return the state letter and the start time of a process, or None if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
+    return fields[0], int(fields[19])
