@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "policies.web.errors.KnownErrors",
 ]
 
 ROOT_URLCONF = "secprof_site.urls"
@@ -93,6 +94,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "policies.web.frame.frame",
             ],
         },
     }
@@ -194,4 +196,8 @@ SECPROF_APPROVAL_LAPSES_SECONDS = env.read_count(
     ENVIRON, "SECPROF_APPROVAL_LAPSES_SECONDS", 72 * 3600, minimum=60
 )
 SECPROF_REHEARSAL_LIMIT = env.read_count(ENVIRON, "SECPROF_REHEARSAL_LIMIT", 500, minimum=1)
+SECPROF_REHEARSAL_VALID_SECONDS = env.read_count(
+    ENVIRON, "SECPROF_REHEARSAL_VALID_SECONDS", 24 * 3600, minimum=60
+)
+SECPROF_TEAM_LABEL = env.read_text(ENVIRON, "SECPROF_TEAM_LABEL", "team")
 SECPROF_ALLOW_LOOPBACK_CLUSTERS = env.read_flag(ENVIRON, "SECPROF_ALLOW_LOOPBACK_CLUSTERS")

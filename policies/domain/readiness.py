@@ -114,6 +114,7 @@ class ClusterEvidence:
     missing_kinds: tuple[str, ...]
     """Needed kinds whose newest read failed or which were never read."""
     stale_after: timedelta
+    rehearsal_valid: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def assess_namespace(
         _results(policy, evidence),
         _reports(evidence),
         _posture(cluster, evidence),
-        _rehearsal(policy, evidence, cluster.stale_after, now),
+        _rehearsal(policy, evidence, cluster.rehearsal_valid, now),
     )
     return NamespaceVerdict(evidence.namespace, _verdict(gates), gates)
 
@@ -274,7 +275,7 @@ def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
 
 
 def _rehearsal(
-    policy: PolicyEvidence, evidence: NamespaceEvidence, stale_after: timedelta, now: datetime
+    policy: PolicyEvidence, evidence: NamespaceEvidence, valid: timedelta, now: datetime
 ) -> Gate:
     rehearsal = evidence.rehearsal
     if rehearsal is None:
@@ -289,7 +290,7 @@ def _rehearsal(
         count = rehearsal.unjudged_count
         sentence = f"The engine gave no verdict on {_workloads(count)}."
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, count, sentence, at)
-    if now - at > stale_after or (policy.changed_at and at < policy.changed_at):
+    if now - at > valid or (policy.changed_at and at < policy.changed_at):
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, "The rehearsal is old.", at)
     sentence = f"The engine admitted {_workloads(rehearsal.workload_count)}."
     return Gate(GateId.REHEARSAL, GateOutcome.PASS, 0, sentence, at)

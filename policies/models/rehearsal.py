@@ -29,6 +29,8 @@ class Rehearsal(models.Model):
     unjudged_count = models.PositiveIntegerField(default=0)
     """No verdict of ours: refused by something else, not sent, or an error."""
     message = models.TextField(blank=True)
+    is_latest = models.BooleanField(default=False)
+    """The last one that was finished here: the one that gates ask for."""
 
     class Meta:
         constraints = [
@@ -36,7 +38,12 @@ class Rehearsal(models.Model):
                 fields=["variant", "namespace"],
                 condition=models.Q(state="running"),
                 name="one_rehearsal_at_a_time",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["variant", "namespace"],
+                condition=models.Q(is_latest=True),
+                name="one_latest_rehearsal",
+            ),
         ]
         indexes = [models.Index(fields=["variant", "namespace", "-started_at"])]
 

@@ -1,0 +1,350 @@
+"""The kinds that a collection reads, and how each becomes rows. The run itself is in `collection.py`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+from django.conf import settings
+from django.utils import timezone
+
+from policies.actions.engine import note_contact, note_engine
+from policies.actions.reading import Problems, kind_name, read_items
+from policies.actions.snapshots import ResultSnapshot, Seen, Snapshot, see
+from policies.actions.storing import Fields, Key, content_hash, replace_rows
+from policies.cluster.errors import (
+    ClusterError,
+    NotFound,
+    TimedOut,
+    TlsFailed,
+    Unauthorized,
+    Unreachable,
+)
+from policies.cluster.gateway import (
+    CLUSTER_POLICIES,
+    CLUSTER_POLICY_REPORTS,
+    NAMESPACES,
+    POLICY_REPORTS,
+    VALIDATING_POLICIES,
+    WORKLOADS,
+    Gateway,
+    Manifest,
+    Resource,
+)
+from policies.domain.engines import Engine, find_engine, is_system_namespace
+from policies.domain.library import TEMPLATES
+from policies.domain.objects import (
+    STRUCT_BY_KIND,
+    Controller,
+    Namespace,
+    PolicyReport,
+    WorkloadKind,
+)
+from policies.domain.observed import ObservedPolicy as PolicyRecord
+from policies.domain.observed import read_policy
+from policies.domain.ownership import Top
+from policies.domain.reports import Result, read_results
+from policies.models import (
+    Cluster,
+    CollectionRun,
+    KindSnapshot,
+    ObservedNamespace,
+    ObservedPolicy,
+    ObservedResult,
+    ObservedWorkload,
+    PostureTally,
+    ResultTally,
+)
+
+T = TypeVar("T")
+
+HEARTBEAT_EVERY = timedelta(seconds=10)
+ENDS_THE_RUN = (Unreachable, TlsFailed, Unauthorized, TimedOut)
+"""After one of these the next kind would fare no better."""
+
+BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
+    WorkloadKind.DEPLOYMENT: frozenset({WorkloadKind.REPLICA_SET, WorkloadKind.POD}),
+    WorkloadKind.CRON_JOB: frozenset({WorkloadKind.JOB, WorkloadKind.POD}),
+    WorkloadKind.POD_TEMPLATE: frozenset(),
+    WorkloadKind.POD: frozenset(),
+}
+"""What a kind may own; all others own pods. While an owner is unknown, what it owns would look like a workload of
+its own."""
+
+
+@dataclass(slots=True)
+class CollectionWork:
+    """One run under way."""
+
+    cluster: Cluster
+    run: CollectionRun
+    gateway: Gateway
+    problems: Problems = field(default_factory=Problems)
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, ClusterError] = field(default_factory=dict)
+    """Why a kind was not read to its end, by its name."""
+    unserved_kinds: set[str] = field(default_factory=set)
+    stored_kinds: list[str] = field(default_factory=list)
+    broken_by: ClusterError | None = None
+    """What cut the way to the cluster; the kinds after it were not asked for."""
+
+    @property
+    def scope(self) -> Fields:
+        return {"cluster_id": self.cluster.pk}
+
+    def beat(self) -> None:
+        """Tell others that this run is alive."""
+        now = timezone.now()
+        if now - self.run.heartbeat_at > HEARTBEAT_EVERY:
+            self.run.heartbeat_at = now
+            self.run.save(update_fields=["heartbeat_at"])
+
+
+def read_and_store(work: CollectionWork) -> None:
+    """Read every kind, then store what was read to its end.
+
+    Raises ClusterError when the first call fails already.
+    """
+    version = work.gateway.version()
+    note_contact(work.cluster, version=version.git_version, now=timezone.now())
+    namespaces = read_kind(work, NAMESPACES, msgspec.json.Decoder(Namespace).decode)
+    policies = {resource: _read_policies(work, resource) for resource in POLICY_KINDS}
+    snapshot, engines = _read_workloads(work)
+    tops = snapshot.tops()
+    results = _read_reports(work, tops)
+
+    if namespaces is not None:
+        _store_namespaces(work, namespaces, engines)
+    for resource, records in policies.items():
+        if records is not None:
+            _store_policies(work, resource, records)
+    _store_workloads(work, snapshot, tops)
+    if results is not None and snapshot.is_whole:
+        _store_results(work, results)
+    _note_kyverno(work, engines)
+    if work.broken_by is None:
+        note_engine(work.gateway, work.cluster, now=timezone.now())
+
+
+POLICY_KINDS = (CLUSTER_POLICIES, VALIDATING_POLICIES)
+REPORT_KINDS = (POLICY_REPORTS, CLUSTER_POLICY_REPORTS)
+
+
+def read_kind(
+    work: CollectionWork, resource: Resource, decode: Callable[[bytes], T]
+) -> list[T] | None:
+    """Read one kind whole; None when its last page was not reached, with the reason on its snapshot row."""
+    name = kind_name(resource)
+    try:
+        if work.broken_by is not None:
+            raise work.broken_by
+        items = list(read_items(work.gateway, resource, decode, work.problems, on_page=work.beat))
+    except NotFound:
+        work.unserved_kinds.add(name)
+        return []
+    except ClusterError as error:
+        if isinstance(error, ENDS_THE_RUN):
+            work.broken_by = error
+        work.failures[name] = error
+        _mark_failed(work, resource, error.message)
+        return None
+    work.counts[name] = len(items)
+    return items
+
+
+def _mark(work: CollectionWork, resource: Resource) -> None:
+    """Note that this kind's rows are those of this run."""
+    name = kind_name(resource)
+    KindSnapshot.objects.update_or_create(
+        cluster=work.cluster,
+        kind=name,
+        defaults={
+            "run": work.run,
+            "completed_at": work.run.started_at,
+            "object_count": work.counts.get(name, 0),
+            "served": name not in work.unserved_kinds,
+            "failed_at": None,
+            "failure": "",
+        },
+    )
+    work.stored_kinds.append(name)
+
+
+def _mark_failed(work: CollectionWork, resource: Resource, message: str) -> None:
+    KindSnapshot.objects.update_or_create(
+        cluster=work.cluster,
+        kind=kind_name(resource),
+        defaults={"failed_at": timezone.now(), "failure": message},
+    )
+
+
+# Namespaces and policies
+
+
+def _store_namespaces(
+    work: CollectionWork, namespaces: list[Namespace], engines: list[Engine]
+) -> None:
+    own = frozenset(engine.namespace for engine in engines)
+    rows: dict[Key, Fields] = {}
+    for namespace in namespaces:
+        meta = namespace.metadata
+        fields: Fields = {
+            "uid": meta.uid,
+            "team": (meta.labels or {}).get(settings.SECPROF_TEAM_LABEL, ""),
+            "is_system": is_system_namespace(meta.name, own),
+            "is_terminating": meta.deletion_timestamp is not None,
+        }
+        rows[(meta.name,)] = {**fields, "content_hash": content_hash(fields)}
+    replace_rows(
+        ObservedNamespace, scope=work.scope, key=("name",), compared=("content_hash",), rows=rows
+    )
+    _mark(work, NAMESPACES)
+
+
+def _read_policies(
+    work: CollectionWork, resource: Resource
+) -> list[tuple[PolicyRecord, Manifest]] | None:
+    def decode(item: bytes) -> tuple[PolicyRecord, Manifest]:
+        manifest: Manifest = msgspec.json.decode(item, type=dict[str, Any])
+        manifest.setdefault("kind", resource.kind)
+        manifest.setdefault("apiVersion", resource.api_version)
+        return read_policy(manifest), manifest
+
+    return read_kind(work, resource, decode)
+
+
+def policy_fields(record: PolicyRecord, manifest: Manifest) -> Fields:
+    """Make the columns of an ObservedPolicy, but for its key."""
+    return {
+        "uid": record.uid,
+        "resource_version": record.resource_version,
+        "digest": record.digest,
+        "variant_name": record.variant or "",
+        "role": record.role.value if record.role else "",
+        "enforced": list(record.enforced),
+        "denies": record.denies,
+        "is_ready": record.ready,
+        "changed_at": record.updated_at or timezone.now(),
+        "manifest": manifest,
+    }
+
+
+def _store_policies(
+    work: CollectionWork, resource: Resource, records: list[tuple[PolicyRecord, Manifest]]
+) -> None:
+    rows: dict[Key, Fields] = {
+        (record.name,): policy_fields(record, manifest) for record, manifest in records
+    }
+    replace_rows(
+        ObservedPolicy,
+        scope={**work.scope, "kind": resource.kind},
+        key=("name",),
+        compared=("resource_version", "digest"),
+        rows=rows,
+    )
+    _mark(work, resource)
+
+
+# Workloads
+
+
+def _read_workloads(work: CollectionWork) -> tuple[Snapshot, list[Engine]]:
+    snapshot = Snapshot()
+    engines: list[Engine] = []
+    for resource in WORKLOADS:
+        kind = WorkloadKind(resource.kind)
+        decoder = msgspec.json.Decoder(STRUCT_BY_KIND[kind])
+        found = read_kind(work, resource, partial(_decode_workload, kind, decoder, engines))
+        if found is None:
+            snapshot.missing_kinds |= {kind} | BELOW.get(kind, frozenset({WorkloadKind.POD}))
+        else:
+            snapshot.seen += found
+    return snapshot, engines
+
+
+def _decode_workload(
+    kind: WorkloadKind, decoder: msgspec.json.Decoder[Any], engines: list[Engine], item: bytes
+) -> Seen:
+    workload = decoder.decode(item)
+    if kind is WorkloadKind.DEPLOYMENT and isinstance(workload, Controller):
+        engine = find_engine(workload)
+        if engine is not None:
+            engines.append(engine)
+    return see(kind, workload)
+
+
+def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top]) -> None:
+    by_kind: dict[str, dict[Key, Fields]] = {kind.value: {} for kind in WorkloadKind}
+    for key, fields in snapshot.rows(tops).items():
+        kind = fields.pop("kind")
+        by_kind[kind][key] = fields
+    for resource in WORKLOADS:
+        if WorkloadKind(resource.kind) in snapshot.missing_kinds:
+            continue
+        replace_rows(
+            ObservedWorkload,
+            scope={**work.scope, "kind": resource.kind},
+            key=("uid",),
+            compared=("content_hash",),
+            rows=by_kind[resource.kind],
+        )
+        _mark(work, resource)
+    if snapshot.is_whole:
+        replace_rows(
+            PostureTally,
+            scope=work.scope,
+            key=("namespace", "control"),
+            compared=("workload_count", "failing_count", "not_applicable_count"),
+            rows=snapshot.posture_tallies(tops, _control_sets()),
+        )
+
+
+def _control_sets() -> set[tuple[str, ...]]:
+    """Name the sets of controls to count: each one that a variant of the library may demand."""
+    choices = (choice for template in TEMPLATES.values() for choice in template.choices)
+    return {tuple(control.value for control in choice) for choice in choices}
+
+
+# Reports
+
+
+def _read_reports(work: CollectionWork, tops: Mapping[str, Top]) -> ResultSnapshot | None:
+    results = ResultSnapshot()
+    decoder = msgspec.json.Decoder(PolicyReport)
+
+    def count(item: bytes) -> None:
+        read: tuple[Result, ...] = read_results(decoder.decode(item))
+        for result in read:
+            results.add(result, tops)
+
+    complete = [read_kind(work, resource, count) is not None for resource in REPORT_KINDS]
+    return results if all(complete) else None
+
+
+def _store_results(work: CollectionWork, results: ResultSnapshot) -> None:
+    replace_rows(
+        ObservedResult,
+        scope=work.scope,
+        key=("source", "policy", "raw_rule", "uid"),
+        compared=("content_hash",),
+        rows=results.rows,
+    )
+    tallies = results.finished_tallies()
+    columns = tuple(next(iter(tallies.values()), {}))
+    replace_rows(
+        ResultTally,
+        scope=work.scope,
+        key=("source", "policy", "namespace"),
+        compared=columns,
+        rows=tallies,
+    )
+    for resource in REPORT_KINDS:
+        _mark(work, resource)
+
+
+def _note_kyverno(work: CollectionWork, engines: list[Engine]) -> None:
+    if engines and work.cluster.kyverno_version != engines[0].version:
+        work.cluster.kyverno_version = engines[0].version
+        work.cluster.save(update_fields=["kyverno_version"])

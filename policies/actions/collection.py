@@ -1,0 +1,170 @@
+"""Collect: one run reads one cluster and replaces the stored snapshot, kind by kind.
+
+A kind is replaced only when its last page was read; a read that breaks leaves the old rows, marks the kind, and the
+run ends `partial` (or `failed` when nothing was read). Verdicts turn `unknown` from that.
+"""
+
+import logging
+import resource
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from policies import dispatch
+from policies.actions import audit
+from policies.actions.collected_kinds import CollectionWork, read_and_store
+from policies.actions.connections import connected
+from policies.actions.engine import note_contact_failure
+from policies.actions.errors import Busy
+from policies.cluster.credentials import CredentialUnreadable
+from policies.cluster.errors import ClusterError
+from policies.domain.authority import Act, Actor, require
+from policies.models import Cluster, CollectionRun
+
+logger = logging.getLogger(__name__)
+
+RUN_IS_LOST_AFTER = timedelta(minutes=5)
+"""A run without a heartbeat for this long has lost its worker."""
+
+
+def request_collection(*, cluster_id: int, by: Actor, now: datetime) -> None:
+    """Make a collection of this cluster due at once and send it to a worker."""
+    require(by, Act.COLLECT)
+    with transaction.atomic():
+        Cluster.objects.filter(pk=cluster_id).update(collect_due_at=now)
+        dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster_id, requested_by=by.name)
+
+
+def collect(*, cluster_id: int, by: Actor, now: datetime) -> CollectionRun:
+    """Run one collection in the foreground and return the ended run.
+
+    Raises Busy when a run of this cluster is under way. What the cluster does wrong is recorded, not raised.
+    """
+    require(by, Act.COLLECT)
+    cluster = Cluster.objects.get(pk=cluster_id)
+    run = claim_run(cluster, by=by, now=now)
+    started = time.monotonic()
+    try:
+        with connected(cluster) as gateway:
+            work = CollectionWork(cluster, run, gateway)
+            _read(work)
+            _conclude(work, by)
+    except CredentialUnreadable as error:
+        _end(run, CollectionRun.State.FAILED, "credential", str(error))
+    except BaseException:
+        _end(run, CollectionRun.State.FAILED, "crashed", "The collection crashed.")
+        raise
+    finally:
+        _measure(run, started)
+    return run
+
+
+def _read(work: CollectionWork) -> None:
+    try:
+        read_and_store(work)
+    except ClusterError as error:
+        work.broken_by = error
+    if work.broken_by is not None:
+        note_contact_failure(work.cluster, work.broken_by, now=timezone.now())
+
+
+def claim_run(cluster: Cluster, *, by: Actor, now: datetime) -> CollectionRun:
+    """Start a run, the only one of its cluster; a run that lost its worker is ended first. Raises Busy."""
+    abandon_lost_runs(now=now, cluster_id=cluster.pk)
+    try:
+        with transaction.atomic():
+            run = CollectionRun.objects.create(
+                cluster=cluster, requested_by=by.name, started_at=now, heartbeat_at=now
+            )
+            due = now + timedelta(seconds=settings.SECPROF_COLLECT_INTERVAL_SECONDS)
+            Cluster.objects.filter(pk=cluster.pk).update(collect_due_at=due)
+    except IntegrityError:
+        raise Busy(f"A collection of {cluster.name} is running already.") from None
+    return run
+
+
+def abandon_lost_runs(*, now: datetime, cluster_id: int | None = None) -> int:
+    """End the runs whose worker is gone and return their number; the stored snapshot stays as it was."""
+    lost = CollectionRun.objects.filter(
+        state=CollectionRun.State.RUNNING, heartbeat_at__lt=now - RUN_IS_LOST_AFTER
+    )
+    if cluster_id is not None:
+        lost = lost.filter(cluster_id=cluster_id)
+    return lost.update(
+        state=CollectionRun.State.FAILED,
+        finished_at=now,
+        error_reason="lost",
+        error_message="The worker that ran this collection disappeared.",
+    )
+
+
+def take_due_clusters(*, now: datetime) -> tuple[int, ...]:
+    """Name the clusters whose collection is due, and make the next one due an interval later."""
+    following = now + timedelta(seconds=settings.SECPROF_COLLECT_INTERVAL_SECONDS)
+    due = Cluster.objects.filter(collect_due_at__lte=now)
+    ids = tuple(due.order_by("collect_due_at").values_list("pk", flat=True))
+    taken = (pk for pk in ids if due.filter(pk=pk).update(collect_due_at=following))
+    return tuple(taken)
+
+
+def _conclude(work: CollectionWork, by: Actor) -> None:
+    """Write down what was read, and how the run ended."""
+    run = work.run
+    traffic = work.gateway.traffic()
+    run.counts = work.counts
+    run.problems = work.problems.named
+    run.problem_count = work.problems.count
+    run.request_count = traffic.request_count
+    run.received_bytes = traffic.received_bytes
+    kind, first = next(iter(work.failures.items()), ("", work.broken_by))
+    if first is None:
+        _end(run, CollectionRun.State.COMPLETE)
+        return
+    state = CollectionRun.State.PARTIAL if work.stored_kinds else CollectionRun.State.FAILED
+    text = f"{kind}: {first.message}" if kind else first.message
+    _end(run, state, first.reason, text)
+    audit.record(
+        "collection.incomplete",
+        by=by,
+        now=timezone.now(),
+        cluster=work.cluster,
+        outcome="failed",
+        message=text,
+        details={"state": state.value, "kinds": sorted(work.failures)},
+    )
+
+
+def _end(
+    run: CollectionRun, state: CollectionRun.State, reason: str = "", message: str = ""
+) -> None:
+    run.state = state
+    run.finished_at = timezone.now()
+    run.error_reason = reason
+    run.error_message = message
+    # A run that was given up for lost meanwhile stays so: its place may be taken already.
+    CollectionRun.objects.filter(pk=run.pk, state=CollectionRun.State.RUNNING).update(
+        **{name: getattr(run, name) for name in _ENDING_FIELDS}
+    )
+    logger.info("collection.finished", extra={"run": str(run.pk), "state": state.value})
+
+
+def _measure(run: CollectionRun, started: float) -> None:
+    run.seconds = round(time.monotonic() - started, 3)
+    run.peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    run.save(update_fields=["seconds", "peak_mb"])
+
+
+_ENDING_FIELDS = (
+    "state",
+    "finished_at",
+    "counts",
+    "problems",
+    "problem_count",
+    "request_count",
+    "received_bytes",
+    "error_reason",
+    "error_message",
+)

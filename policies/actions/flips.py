@@ -1,0 +1,259 @@
+"""Decide: preview, request, approve, decline and withdraw flips, and roll back.
+
+A plan is made anew at each of these points; people approve its digest, and whatever moved meanwhile voids it.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from policies.actions import audit
+from policies.actions.connections import connected
+from policies.actions.errors import Busy, Refused
+from policies.actions.planning import make_plan
+from policies.actions.starting import start_rollout, supersede_active_rollout
+from policies.domain.authority import SYSTEM, Act, Actor, require
+from policies.domain.lifecycle import FlipStatus, FlipVerb, check_flip
+from policies.domain.plans import Plan, what_moved
+from policies.domain.readiness import HARD_GATES
+from policies.models import Flip, Variant
+
+WEB_PATIENCE_SECONDS = 10.0
+"""How long a person waits for one answer of a cluster."""
+
+
+def preview(
+    *,
+    variant_id: int,
+    verb: FlipVerb,
+    namespaces: Collection[str],
+    by: Actor,
+    now: datetime,
+) -> Plan:
+    """Make the plan of a flip and write nothing. Raises Refused, ClusterError."""
+    require(by, Act.VIEW)
+    variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    with connected(variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
+        return make_plan(gateway, variant, verb, namespaces, now=now)
+
+
+def request(
+    *,
+    variant_id: int,
+    verb: FlipVerb,
+    namespaces: Collection[str],
+    plan_digest: str,
+    reason: str,
+    override_reason: str,
+    by: Actor,
+    now: datetime,
+) -> Flip:
+    """Ask for a flip with the plan that this digest stands for.
+
+    Raises Refused when the plan has moved, when a hard gate is open, or when another gate is open and no reason to
+    override it is given; Busy when another flip of the variant is open; ClusterError.
+    """
+    require(by, Act.REQUEST_FLIP)
+    if verb is FlipVerb.ROLLBACK:
+        raise Refused("A rollback needs no request: roll back at once.")
+    if not reason.strip():
+        raise Refused("Say why: the person who approves will read it.")
+    plan = preview(variant_id=variant_id, verb=verb, namespaces=namespaces, by=by, now=now)
+    if plan.digest != plan_digest:
+        raise Refused("The plan has changed since you looked at it. Look again, then request.")
+    check_gates(plan, override_reason)
+    try:
+        with transaction.atomic():
+            flip = _create(
+                variant_id, plan, FlipStatus.REQUESTED, reason, override_reason, by=by, now=now
+            )
+            audit.record("flip.requested", by=by, now=now, flip=flip, message=reason)
+    except IntegrityError:
+        raise Busy("Another flip of this variant is open; decide on that one first.") from None
+    return flip
+
+
+def check_gates(plan: Plan, override_reason: str) -> None:
+    """Raise Refused unless every open gate may be, and is, overridden."""
+    hard = [g for g in plan.open_gates if g.gate in HARD_GATES]
+    if hard:
+        sentences = tuple(dict.fromkeys(g.sentence for g in hard))
+        raise Refused(f"This cannot be enforced now. {sentences[0]}", sentences)
+    if plan.open_gates and not override_reason.strip():
+        details = tuple(f"{g.namespace}: {g.sentence}" for g in plan.open_gates)
+        raise Refused("Some gates do not pass. Say why they may be overridden.", details)
+
+
+def _create(
+    variant_id: int,
+    plan: Plan,
+    status: FlipStatus,
+    reason: str,
+    override_reason: str,
+    *,
+    by: Actor,
+    now: datetime,
+) -> Flip:
+    flip = Flip(
+        variant_id=variant_id,
+        verb=plan.verb.value,
+        namespaces=list(plan.namespaces),
+        reason=reason.strip(),
+        override_reason=override_reason.strip() if plan.open_gates else "",
+        plan=plan.to_json(),
+        plan_digest=plan.digest,
+        status=status.value,
+        requested_by_id=by.user_id,
+        requested_at=now,
+        lapses_at=now + timedelta(seconds=settings.SECPROF_APPROVAL_LAPSES_SECONDS),
+    )
+    flip.save(force_insert=True)
+    return flip
+
+
+def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: datetime) -> Flip:
+    """Approve a flip with this digest, and start its rollout.
+
+    Raises Refused when the digest is not the flip's, or, with what moved, when the ground has: the flip is then
+    stale for good. Raises WrongState, NotAllowed, ClusterError.
+    """
+    flip = _decidable(flip_id, FlipStatus.APPROVED, by=by, now=now)
+    if flip.plan_digest != plan_digest:
+        raise Refused("This is not the plan that you looked at. Look again, then decide.")
+    approved = Plan.from_json(flip.plan)
+    fresh = preview(
+        variant_id=flip.variant_id,
+        verb=approved.verb,
+        namespaces=approved.namespaces,
+        by=by,
+        now=now,
+    )
+    moved = what_moved(approved, fresh)
+    if moved:
+        mark_stale(flip, moved, by=by, now=now)
+        raise Refused("The ground has moved since this was asked for. Plan it again.", moved)
+    try:
+        with transaction.atomic():
+            _decide(flip, FlipStatus.APPROVED, comment, by=by, now=now)
+            audit.record("flip.approved", by=by, now=now, flip=flip, message=comment.strip())
+            start_rollout(flip, now=now)
+    except IntegrityError:
+        raise Busy(
+            "Another rollout of this variant is under way; approve when it has ended."
+        ) from None
+    return flip
+
+
+def decline(*, flip_id: UUID, comment: str, by: Actor, now: datetime) -> Flip:
+    """Decline a flip, saying why."""
+    if not comment.strip():
+        raise Refused("Say why you decline: the person who asked will read it.")
+    flip = _decidable(flip_id, FlipStatus.DECLINED, by=by, now=now)
+    with transaction.atomic():
+        _decide(flip, FlipStatus.DECLINED, comment, by=by, now=now)
+        audit.record("flip.declined", by=by, now=now, flip=flip, message=comment.strip())
+    return flip
+
+
+def withdraw(*, flip_id: UUID, by: Actor, now: datetime) -> Flip:
+    """Take back a flip that nobody has decided on."""
+    flip = _find(flip_id)
+    require(by, Act.WITHDRAW_FLIP, requested_by_id=flip.requested_by_id)
+    check_flip(FlipStatus(flip.status), FlipStatus.WITHDRAWN)
+    with transaction.atomic():
+        _close(flip, FlipStatus.WITHDRAWN, "", now=now)
+        audit.record("flip.withdrawn", by=by, now=now, flip=flip)
+    return flip
+
+
+def roll_back(
+    *, variant_id: int, namespaces: Collection[str], reason: str, by: Actor, now: datetime
+) -> Flip:
+    """Take namespaces back to Audit at once: one person, one reason, no gates, ahead of everything under way.
+
+    Raises Refused when nothing is enforced there, Busy when a rollback runs already, ClusterError.
+    """
+    require(by, Act.ROLL_BACK)
+    if not reason.strip():
+        raise Refused("Say why: everybody will read it in the trail.")
+    plan = preview(
+        variant_id=variant_id, verb=FlipVerb.ROLLBACK, namespaces=namespaces, by=by, now=now
+    )
+    try:
+        with transaction.atomic():
+            supersede_active_rollout(variant_id, by=by, now=now)
+            flip = _create(variant_id, plan, FlipStatus.APPROVED, reason, "", by=by, now=now)
+            audit.record("flip.rolled_back", by=by, now=now, flip=flip, message=reason.strip())
+            start_rollout(flip, now=now)
+    except IntegrityError:
+        raise Busy("A rollback of this variant is under way already.") from None
+    return flip
+
+
+def lapse_old_requests(*, now: datetime) -> int:
+    """Let requests lapse that nobody decided on in time, and return their number."""
+    old = Flip.objects.filter(status=FlipStatus.REQUESTED, lapses_at__lte=now)
+    lapsed = 0
+    for flip in old.select_related("variant__cluster"):
+        with transaction.atomic():
+            if _swap(
+                flip, FlipStatus.LAPSED, closed_at=now, closing_message="Nobody decided in time."
+            ):
+                audit.record("flip.lapsed", by=SYSTEM, now=now, flip=flip)
+                lapsed += 1
+    return lapsed
+
+
+def mark_stale(flip: Flip, moved: tuple[str, ...], *, by: Actor, now: datetime) -> None:
+    """End a flip because what people approved is not there any more."""
+    with transaction.atomic():
+        _close(flip, FlipStatus.STALE, "\n".join(moved), now=now)
+        audit.record(
+            "flip.stale",
+            by=by,
+            now=now,
+            flip=flip,
+            outcome="refused",
+            message="The ground has moved.",
+            details={"moved": list(moved)},
+        )
+
+
+def _find(flip_id: UUID) -> Flip:
+    return Flip.objects.select_related("variant__cluster").get(pk=flip_id)
+
+
+def _decidable(flip_id: UUID, wanted: FlipStatus, *, by: Actor, now: datetime) -> Flip:
+    flip = _find(flip_id)
+    require(by, Act.DECIDE_FLIP, requested_by_id=flip.requested_by_id)
+    check_flip(FlipStatus(flip.status), wanted)
+    if flip.lapses_at <= now:
+        raise Refused("This request has lapsed: nobody decided in time. Ask for it again.")
+    return flip
+
+
+def _decide(flip: Flip, status: FlipStatus, comment: str, *, by: Actor, now: datetime) -> None:
+    closing = {"closed_at": now} if status is FlipStatus.DECLINED else {}
+    swapped = _swap(
+        flip, status, decided_by_id=by.user_id, decided_at=now, comment=comment.strip(), **closing
+    )
+    if not swapped:
+        raise Busy("Somebody else has just decided on this flip.")
+
+
+def _close(flip: Flip, status: FlipStatus, message: str, *, now: datetime) -> None:
+    if not _swap(flip, status, closed_at=now, closing_message=message):
+        raise Busy("Somebody else has just changed this flip.")
+
+
+def _swap(flip: Flip, status: FlipStatus, **columns: object) -> bool:
+    """Change the status if nobody else did meanwhile; say whether it worked."""
+    columns["status"] = status.value
+    rows = Flip.objects.filter(pk=flip.pk, status=flip.status).update(**columns)
+    if rows:
+        for name, value in columns.items():
+            setattr(flip, name, value)
+    return bool(rows)

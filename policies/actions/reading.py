@@ -1,0 +1,80 @@
+"""Read one kind of object from a cluster to its last page, decoding item by item.
+
+An item that cannot be decoded is named and skipped; a page that cannot be read ends the kind.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from policies.cluster.gateway import Gateway, Resource
+
+logger = logging.getLogger(__name__)
+
+S = TypeVar("S")
+
+PROBLEM_LIMIT = 200
+"""Problems that a run names; beyond it they are only counted."""
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+
+
+class _Headed(msgspec.Struct):
+    metadata: _Named
+
+
+_HEAD = msgspec.json.Decoder(_Headed)
+
+
+@dataclass(slots=True)
+class Problems:
+    """What a run could not read, and why."""
+
+    named: list[dict[str, str]] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, kind: str, item: str, reason: str) -> None:
+        self.count += 1
+        if len(self.named) < PROBLEM_LIMIT:
+            self.named.append({"kind": kind, "object": item, "reason": reason})
+
+
+def kind_name(resource: Resource) -> str:
+    """Name a resource as people do: `deployments.apps`, `pods`."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+def read_items(
+    gateway: Gateway,
+    resource: Resource,
+    decode: Callable[[bytes], S],
+    problems: Problems,
+    *,
+    on_page: Callable[[], None],
+) -> Iterator[S]:
+    """Yield each object of one kind; the list is complete when the iterator ends by itself.
+
+    Raises ClusterError when a page cannot be read.
+    """
+    for page in gateway.pages(resource):
+        for item in page.items:
+            try:
+                yield decode(item)
+            except (msgspec.MsgspecError, ValueError) as error:
+                problems.add(kind_name(resource), _label(item), str(error))
+        on_page()
+
+
+def _label(item: bytes) -> str:
+    """Say which object this is, as far as it can be told."""
+    try:
+        head = _HEAD.decode(item).metadata
+    except msgspec.MsgspecError:
+        return f"unreadable object of {len(item)} bytes"
+    return f"{head.namespace}/{head.name}" if head.namespace else head.name

@@ -1,0 +1,233 @@
+"""Rehearse: send each workload's own pod as a dry-run while the policy warns, and keep the engine's verdict.
+
+Nothing is stored in the cluster. Workloads with the same pod are asked about once.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from policies import dispatch
+from policies.actions import audit
+from policies.actions.connections import connected
+from policies.actions.engine import ask_pod
+from policies.actions.errors import Busy, Refused
+from policies.actions.storing import content_hash
+from policies.cluster.errors import ClusterError, Conflict, Forbidden, Invalid
+from policies.cluster.gateway import WORKLOADS, Gateway, Manifest
+from policies.domain.answers import AnswerOutcome, PodAnswer
+from policies.domain.authority import Act, Actor, require
+from policies.domain.objects import WorkloadKind
+from policies.domain.ownership import Owned, resolve_tops
+from policies.domain.posture import UnreadablePodSpec, pod_of
+from policies.models import ObservedPolicy, Rehearsal, RehearsedWorkload, Variant
+
+logger = logging.getLogger(__name__)
+
+LOST_AFTER = timedelta(minutes=5)
+KEPT = 3
+"""Rehearsals of a namespace that stay for comparison."""
+
+OUTCOMES = {
+    AnswerOutcome.ADMITTED: "admitted",
+    AnswerOutcome.WARNED: "refused",
+    AnswerOutcome.REFUSED: "refused",
+}
+"""What an answer means for the workload; every other answer leaves it unjudged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One top-level workload and the pod that it would create."""
+
+    kind: str
+    name: str
+    pod: Manifest | None
+    problem: str = ""
+
+
+def request_rehearsal(
+    *, variant_id: int, namespaces: Collection[str], by: Actor, now: datetime
+) -> tuple[Rehearsal, ...]:
+    """Queue a rehearsal in each namespace; one that runs already is left to run. Raises Refused."""
+    require(by, Act.REHEARSE)
+    variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    installed = ObservedPolicy.objects.filter(
+        cluster=variant.cluster, kind=variant.target, name=variant.name, role="audit"
+    )
+    if not installed.exists():
+        raise Refused(
+            f"{variant.name} is not installed on {variant.cluster.name}: install it first."
+        )
+    if not namespaces:
+        raise Refused("Choose at least one namespace.")
+    abandon_lost(now=now)
+    started = []
+    for namespace in sorted(set(namespaces)):
+        try:
+            with transaction.atomic():
+                started.append(_start(variant, namespace, by=by, now=now))
+        except IntegrityError:
+            continue
+    return tuple(started)
+
+
+def _start(variant: Variant, namespace: str, *, by: Actor, now: datetime) -> Rehearsal:
+    rehearsal = Rehearsal.objects.create(
+        variant=variant,
+        namespace=namespace,
+        state=Rehearsal.State.RUNNING,
+        requested_by=by.name,
+        started_at=now,
+    )
+    audit.record(
+        "rehearsal.requested",
+        by=by,
+        now=now,
+        cluster=variant.cluster,
+        variant=variant.name,
+        namespaces=(namespace,),
+    )
+    dispatch.enqueue(dispatch.REHEARSE, rehearsal_id=str(rehearsal.pk))
+    return rehearsal
+
+
+def abandon_lost(*, now: datetime) -> int:
+    """End rehearsals whose worker is gone, and return their number."""
+    lost = Rehearsal.objects.filter(state=Rehearsal.State.RUNNING, started_at__lt=now - LOST_AFTER)
+    return lost.update(
+        state=Rehearsal.State.FAILED,
+        finished_at=now,
+        message="The worker that ran this rehearsal disappeared.",
+    )
+
+
+def rehearse(*, rehearsal_id: UUID, clock: Callable[[], datetime]) -> Rehearsal:
+    """Run one rehearsal to its end; harmless when it has ended already."""
+    rehearsal = Rehearsal.objects.select_related("variant__cluster").get(pk=rehearsal_id)
+    if rehearsal.state != Rehearsal.State.RUNNING:
+        return rehearsal
+    try:
+        with connected(rehearsal.variant.cluster, patience_seconds=15) as gateway:
+            answers = _ask_all(gateway, rehearsal, clock)
+    except ClusterError as error:
+        Rehearsal.objects.filter(pk=rehearsal.pk, state=Rehearsal.State.RUNNING).update(
+            state=Rehearsal.State.FAILED, finished_at=clock(), message=error.message
+        )
+    else:
+        _finish(rehearsal, answers, clock())
+    rehearsal.refresh_from_db()
+    return rehearsal
+
+
+def _ask_all(
+    gateway: Gateway, rehearsal: Rehearsal, clock: Callable[[], datetime]
+) -> list[RehearsedWorkload]:
+    ours = ObservedPolicy.objects.filter(
+        cluster=rehearsal.variant.cluster, variant_name=rehearsal.variant.name
+    )
+    policies = tuple(ours.values_list("name", flat=True))
+    known: dict[str, PodAnswer] = {}
+    rows = []
+    for position, candidate in enumerate(_candidates(gateway, rehearsal.namespace)):
+        if position >= settings.SECPROF_REHEARSAL_LIMIT:
+            answer = PodAnswer(
+                AnswerOutcome.POLICY_ERROR,
+                message=f"Not asked: only {settings.SECPROF_REHEARSAL_LIMIT} workloads are rehearsed.",
+            )
+        else:
+            answer = _ask(gateway, rehearsal.namespace, candidate, policies, known)
+        rows.append(
+            RehearsedWorkload(
+                rehearsal=rehearsal,
+                kind=candidate.kind,
+                name=candidate.name,
+                outcome=OUTCOMES.get(answer.outcome, "unjudged"),
+                message=answer.message,
+                at=clock(),
+            )
+        )
+    return rows
+
+
+def _candidates(gateway: Gateway, namespace: str) -> Iterator[_Candidate]:
+    """Yield the top-level workloads of a namespace as they are now."""
+    manifests: dict[str, tuple[WorkloadKind, Manifest]] = {}
+    for resource in WORKLOADS:
+        for page in gateway.pages(resource, namespace=namespace):
+            for item in page.items:
+                manifest: Manifest = msgspec.json.decode(item)
+                uid = manifest["metadata"]["uid"]
+                manifests[uid] = (WorkloadKind(resource.kind), manifest)
+    tops = resolve_tops(
+        Owned(uid, kind.value, manifest["metadata"]["name"], _controller_uid(manifest))
+        for uid, (kind, manifest) in manifests.items()
+    )
+    for uid, (kind, manifest) in manifests.items():
+        if tops[uid].uid == uid:
+            yield _candidate(kind, manifest)
+
+
+def _controller_uid(manifest: Manifest) -> str:
+    for owner in manifest["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner.get("uid", ""))
+    return ""
+
+
+def _candidate(kind: WorkloadKind, manifest: Manifest) -> _Candidate:
+    name = manifest["metadata"]["name"]
+    try:
+        return _Candidate(kind.value, name, pod_of(kind, manifest, name="secprof-rehearsal"))
+    except UnreadablePodSpec as error:
+        return _Candidate(kind.value, name, None, str(error))
+
+
+def _ask(
+    gateway: Gateway,
+    namespace: str,
+    candidate: _Candidate,
+    policies: tuple[str, ...],
+    known: dict[str, PodAnswer],
+) -> PodAnswer:
+    """Ask about one workload's pod, unless the same pod was asked about already."""
+    if candidate.pod is None:
+        return PodAnswer(AnswerOutcome.POLICY_ERROR, message=candidate.problem)
+    same = content_hash(candidate.pod)
+    if same not in known:
+        try:
+            known[same] = ask_pod(gateway, namespace, candidate.pod, policies)
+        except (Invalid, Forbidden, Conflict) as error:
+            # This pod would not come to be at all, whatever the policy says.
+            known[same] = PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=error.message)
+    return known[same]
+
+
+def _finish(rehearsal: Rehearsal, rows: list[RehearsedWorkload], now: datetime) -> None:
+    counts = {
+        outcome: sum(1 for row in rows if row.outcome == outcome)
+        for outcome in ("admitted", "refused", "unjudged")
+    }
+    siblings = Rehearsal.objects.filter(variant=rehearsal.variant, namespace=rehearsal.namespace)
+    with transaction.atomic():
+        siblings.filter(is_latest=True).update(is_latest=False)
+        ended = Rehearsal.objects.filter(pk=rehearsal.pk, state=Rehearsal.State.RUNNING).update(
+            state=Rehearsal.State.DONE,
+            finished_at=now,
+            workload_count=len(rows),
+            admitted_count=counts["admitted"],
+            refused_count=counts["refused"],
+            unjudged_count=counts["unjudged"],
+            is_latest=True,
+        )
+        if not ended:
+            raise Busy("This rehearsal was ended by somebody else.")
+        RehearsedWorkload.objects.bulk_create(rows, batch_size=500)
+        old = siblings.order_by("-started_at").values_list("pk", flat=True)[KEPT:]
+        Rehearsal.objects.filter(pk__in=list(old)).delete()

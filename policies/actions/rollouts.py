@@ -1,0 +1,215 @@
+"""Run a rollout: claim it, take its steps one by one, and write down how it ended.
+
+Each step is a row before it happens and after. A worker killed anywhere leaves a claim that runs out; the next worker
+goes on at the first step that is not done, and a step that was under way is looked at again before it is repeated.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from policies import dispatch
+from policies.actions import audit
+from policies.actions.connections import connected
+from policies.actions.steps import Outcome, StaleGround, StepFailed, StepRun, take_step
+from policies.cluster.errors import ClusterError
+from policies.domain.authority import SYSTEM
+from policies.domain.lifecycle import (
+    ACTIVE_ROLLOUT_STATUSES,
+    FlipStatus,
+    FlipVerb,
+    RolloutStatus,
+    StepStatus,
+)
+from policies.domain.plans import Plan
+from policies.models import Flip, Rollout, RolloutStep, Stage
+
+logger = logging.getLogger(__name__)
+
+CLAIM_LASTS = timedelta(seconds=20)
+"""How long a rollout of a dead worker waits for the next one."""
+STEP_PATIENCE_SECONDS = 8.0
+"""How long one call may take: shorter than the claim, so that a slow cluster does not lose it."""
+
+_ENDS: dict[RolloutStatus, FlipStatus] = {
+    RolloutStatus.PROVEN: FlipStatus.PROVEN,
+    RolloutStatus.FAILED: FlipStatus.FAILED,
+    RolloutStatus.STALE: FlipStatus.STALE,
+}
+
+
+class ClaimLost(Exception):
+    """Another worker has the rollout, or a rollback went ahead of it."""
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A worker's hold on one rollout."""
+
+    rollout: Rollout
+    worker: str
+    clock: Callable[[], datetime]
+
+    def renew(self) -> None:
+        """Hold on for another while. Raises ClaimLost."""
+        held = Rollout.objects.filter(
+            pk=self.rollout.pk, claimed_by=self.worker, status=RolloutStatus.RUNNING.value
+        ).update(claim_ends_at=self.clock() + CLAIM_LASTS)
+        if not held:
+            raise ClaimLost
+
+
+def due_rollouts(*, now: datetime) -> tuple[str, ...]:
+    """Name the rollouts that no worker holds: new ones whose message was lost, and those of dead workers."""
+    free = Q(claim_ends_at__isnull=True) | Q(claim_ends_at__lte=now)
+    due = Rollout.objects.filter(free, status__in=[s.value for s in ACTIVE_ROLLOUT_STATUSES])
+    return tuple(str(pk) for pk in due.order_by("created_at").values_list("pk", flat=True))
+
+
+def run(
+    *,
+    rollout_id: UUID,
+    worker: str,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], None],
+) -> RolloutStatus:
+    """Take the rollout as far as it goes and return its status; harmless when somebody else has it."""
+    claim = _claim(rollout_id, worker, clock)
+    if claim is None:
+        return RolloutStatus(Rollout.objects.values_list("status", flat=True).get(pk=rollout_id))
+    try:
+        with connected(
+            claim.rollout.variant.cluster, patience_seconds=STEP_PATIENCE_SECONDS
+        ) as gateway:
+            context = StepRun(
+                rollout=claim.rollout,
+                plan=Plan.from_json(claim.rollout.flip.plan),
+                gateway=gateway,
+                clock=clock,
+                sleep=sleep,
+                renew=claim.renew,
+            )
+            _take_steps(claim, context)
+    except ClaimLost:
+        logger.warning("rollout.claim_lost", extra={"rollout": str(rollout_id), "worker": worker})
+    except StaleGround as stale:
+        _end(claim, RolloutStatus.STALE, "\n".join(stale.moved), {"moved": list(stale.moved)})
+    except (StepFailed, ClusterError) as error:
+        _end(claim, RolloutStatus.FAILED, str(error), {})
+    else:
+        _end(claim, RolloutStatus.PROVEN, "", {})
+    return RolloutStatus(Rollout.objects.values_list("status", flat=True).get(pk=rollout_id))
+
+
+def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Claim | None:
+    now = clock()
+    free = Q(claim_ends_at__isnull=True) | Q(claim_ends_at__lte=now)
+    with transaction.atomic():
+        claimed = Rollout.objects.filter(
+            free, pk=rollout_id, status__in=[s.value for s in ACTIVE_ROLLOUT_STATUSES]
+        ).update(
+            status=RolloutStatus.RUNNING.value,
+            claimed_by=worker,
+            claim_ends_at=now + CLAIM_LASTS,
+            claim_count=F("claim_count") + 1,
+        )
+        if not claimed:
+            return None
+        rollout = Rollout.objects.select_related("flip__variant__cluster", "variant__cluster").get(
+            pk=rollout_id
+        )
+        if rollout.started_at is None:
+            rollout.started_at = now
+            rollout.save(update_fields=["started_at"])
+        Flip.objects.filter(pk=rollout.flip_id, status=FlipStatus.APPROVED.value).update(
+            status=FlipStatus.ROLLING.value
+        )
+        verb = "rollout.started" if rollout.claim_count == 1 else "rollout.resumed"
+        audit.record(verb, by=SYSTEM, now=now, flip=rollout.flip)
+    return _Claim(rollout, worker, clock)
+
+
+def _take_steps(claim: _Claim, context: StepRun) -> None:
+    unfinished = claim.rollout.steps.exclude(
+        status__in=[StepStatus.DONE.value, StepStatus.SKIPPED.value]
+    )
+    for step in unfinished.order_by("position"):
+        claim.renew()
+        step.status = StepStatus.RUNNING.value
+        step.started_at = step.started_at or claim.clock()
+        step.tries += 1
+        step.save(update_fields=["status", "started_at", "tries"])
+        try:
+            outcome = take_step(context, step)
+        except (StaleGround, StepFailed, ClusterError) as error:
+            _note(claim, step, StepStatus.FAILED, Outcome(str(error), getattr(error, "raw", "")))
+            raise
+        _note(claim, step, StepStatus.SKIPPED if outcome.skipped else StepStatus.DONE, outcome)
+
+
+def _note(claim: _Claim, step: RolloutStep, status: StepStatus, outcome: Outcome) -> None:
+    """Write down how a step ended, with its row in the trail."""
+    now = claim.clock()
+    step.status = status.value
+    step.finished_at = now
+    step.detail = outcome.detail
+    step.answer = outcome.answer
+    with transaction.atomic():
+        step.save(update_fields=["status", "finished_at", "detail", "answer", "agreed"])
+        audit.record(
+            f"rollout.{step.kind}",
+            by=SYSTEM,
+            now=now,
+            flip=claim.rollout.flip,
+            outcome="failed" if status is StepStatus.FAILED else "ok",
+            message=outcome.detail,
+            details={"object": step.object_name, "namespace": step.namespace},
+        )
+
+
+def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, list[str]]) -> None:
+    """Close rollout and flip, and write the stages that were proven, all or nothing."""
+    now = claim.clock()
+    rollout = claim.rollout
+    with transaction.atomic():
+        ended = Rollout.objects.filter(
+            pk=rollout.pk, claimed_by=claim.worker, status=RolloutStatus.RUNNING.value
+        ).update(status=status.value, finished_at=now, message=message)
+        if not ended:
+            return
+        Flip.objects.filter(pk=rollout.flip_id).update(
+            status=_ENDS[status].value, closed_at=now, closing_message=message
+        )
+        if status is RolloutStatus.PROVEN:
+            _write_stages(rollout, now)
+        audit.record(
+            f"rollout.{status.value}",
+            by=SYSTEM,
+            now=now,
+            flip=rollout.flip,
+            outcome="ok" if status is RolloutStatus.PROVEN else "failed",
+            message=message,
+            details=details,
+        )
+    dispatch.enqueue(
+        dispatch.COLLECT_CLUSTER, cluster_id=rollout.variant.cluster_id, requested_by=SYSTEM.name
+    )
+
+
+def _write_stages(rollout: Rollout, now: datetime) -> None:
+    flip = rollout.flip
+    if flip.verb == FlipVerb.INSTALL.value:
+        return
+    enforce = flip.verb == FlipVerb.ENFORCE.value
+    value = Stage.Value.ENFORCE if enforce else Stage.Value.AUDIT
+    for namespace in flip.namespaces:
+        Stage.objects.update_or_create(
+            variant_id=rollout.variant_id,
+            namespace=namespace,
+            defaults={"value": value, "proven_at": now, "flip": flip},
+        )

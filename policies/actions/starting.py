@@ -1,0 +1,105 @@
+"""Turn an approved flip into a revision and a rollout with all its steps, in the transaction of the approval."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import Max
+
+from policies import dispatch
+from policies.actions import audit
+from policies.domain.authority import Actor
+from policies.domain.lifecycle import (
+    ACTIVE_ROLLOUT_STATUSES,
+    FlipStatus,
+    FlipVerb,
+    RolloutStatus,
+    StepKind,
+    StepStatus,
+)
+from policies.domain.plans import Plan
+from policies.models import DesiredRevision, Flip, Rollout, RolloutStep
+
+
+def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
+    """Write revision, rollout and steps, and send the rollout to a worker on commit."""
+    plan = Plan.from_json(flip.plan)
+    last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
+        "n"
+    ]
+    revision = DesiredRevision.objects.create(
+        variant_id=flip.variant_id,
+        number=(last or 0) + 1,
+        enforced=list(plan.enforced_after),
+        objects_wanted=[
+            {
+                "kind": o.kind,
+                "name": o.name,
+                "role": o.role,
+                "manifest": o.wanted,
+                "digest": o.after_digest,
+            }
+            for o in plan.objects
+            if o.wanted is not None
+        ],
+        digest=plan.digest,
+        created_at=now,
+    )
+    rollout = Rollout.objects.create(
+        flip=flip,
+        variant_id=flip.variant_id,
+        revision=revision,
+        status=RolloutStatus.QUEUED.value,
+        created_at=now,
+    )
+    RolloutStep.objects.bulk_create(
+        RolloutStep(
+            rollout=rollout,
+            position=position,
+            kind=kind.value,
+            object_kind=object_kind,
+            object_name=object_name,
+            namespace=namespace,
+            status=StepStatus.PENDING.value,
+        )
+        for position, (kind, object_kind, object_name, namespace) in enumerate(steps_of(plan))
+    )
+    dispatch.enqueue(dispatch.RUN_ROLLOUT, rollout_id=str(rollout.pk))
+    return rollout
+
+
+def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
+    """List the steps of a plan as (kind, object kind, object name, namespace), in their order."""
+    if plan.verb is not FlipVerb.ROLLBACK:
+        yield StepKind.CHECK, "", "", ""
+    for kind in (StepKind.DRY_RUN, StepKind.APPLY):
+        for planned in plan.changes:
+            yield kind, planned.kind, planned.name, ""
+    for planned in plan.objects:
+        yield StepKind.READ_BACK, planned.kind, planned.name, ""
+    if plan.verb is FlipVerb.INSTALL:
+        yield StepKind.PROVE_WARNED, "", "", plan.audit_namespace
+    for namespace in plan.namespaces:
+        if plan.verb is FlipVerb.ROLLBACK:
+            yield StepKind.PROVE_WARNED, "", "", namespace
+        else:
+            yield StepKind.PROVE_REFUSED, "", "", namespace
+            yield StepKind.PROVE_ADMITTED, "", "", namespace
+    if plan.verb is FlipVerb.ENFORCE:
+        yield StepKind.PROVE_NEIGHBOUR, "", "", plan.audit_namespace
+
+
+def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> None:
+    """Stop a rollout that is under way, so that a rollback can go ahead of it; a rollback itself is not stopped."""
+    active = Rollout.objects.filter(
+        variant_id=variant_id, status__in=[s.value for s in ACTIVE_ROLLOUT_STATUSES]
+    ).exclude(flip__verb=FlipVerb.ROLLBACK.value)
+    for rollout in active.select_related("flip__variant__cluster"):
+        Rollout.objects.filter(pk=rollout.pk, status=rollout.status).update(
+            status=RolloutStatus.SUPERSEDED.value,
+            finished_at=now,
+            message=f"{by.name} rolled back while it was under way.",
+        )
+        Flip.objects.filter(
+            pk=rollout.flip_id, status__in=[FlipStatus.APPROVED.value, FlipStatus.ROLLING.value]
+        ).update(status=FlipStatus.SUPERSEDED.value, closed_at=now)
+        audit.record("rollout.superseded", by=by, now=now, flip=rollout.flip, outcome="failed")

@@ -1,0 +1,283 @@
+"""The steps of a rollout, each safe to repeat: check the ground, dry-run, apply, read back, prove."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Any, TypeVar
+
+from django.conf import settings
+
+from policies.actions.collected_kinds import policy_fields
+from policies.actions.engine import ask_pod
+from policies.actions.planning import make_plan, write_of
+from policies.actions.specs import resource_of, spec_of
+from policies.cluster.errors import (
+    Conflict,
+    EngineDown,
+    NotFound,
+    ServerFailed,
+    Throttled,
+    TimedOut,
+    Unreachable,
+)
+from policies.cluster.gateway import Gateway, Manifest
+from policies.cluster.writes import write
+from policies.domain.answers import AnswerOutcome, PodAnswer
+from policies.domain.library import probe_pods
+from policies.domain.lifecycle import FlipVerb, StepKind
+from policies.domain.observed import policy_digest, read_policy
+from policies.domain.plans import ABSENT, Plan, PlannedObject, what_moved
+from policies.models import ObservedPolicy, Rollout, RolloutStep
+
+T = TypeVar("T")
+
+PASSING = (Unreachable, TimedOut, Throttled, ServerFailed, EngineDown)
+"""What may be over in a moment."""
+PATIENCE_SECONDS = 15.0
+"""How long a step waits for such a thing to be over."""
+PAUSE_SECONDS = 1.0
+PROBE_PAUSE_SECONDS = 0.2
+CONFLICTS_ALLOWED = 5
+"""The engine writes the status of a policy, which moves its version without changing what it says."""
+
+
+class StepFailed(Exception):
+    """The step did not come out as it must."""
+
+    def __init__(self, message: str, raw: str = "") -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class StaleGround(Exception):
+    """What was approved is not what is there any more; nothing further was written."""
+
+    def __init__(self, moved: tuple[str, ...]) -> None:
+        super().__init__(" ".join(moved))
+        self.moved = moved
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step went: one sentence, and the server's raw words."""
+
+    detail: str
+    answer: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """What the steps of one rollout share."""
+
+    rollout: Rollout
+    plan: Plan
+    gateway: Gateway
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    renew: Callable[[], None]
+    """Hold on to the claim; raises when it is lost."""
+
+    def planned(self, name: str) -> PlannedObject:
+        return next(o for o in self.plan.objects if o.name == name)
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again while the cluster fails in a way that may be over in a moment."""
+        deadline = monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return ask()
+            except PASSING:
+                if monotonic() > deadline:
+                    raise
+            self.sleep(PAUSE_SECONDS)
+            self.renew()
+
+
+def take_step(run: StepRun, step: RolloutStep) -> Outcome:
+    """Take one step. Raises StepFailed, StaleGround, ClusterError."""
+    return _TAKERS[StepKind(step.kind)](run, step)
+
+
+def _check(run: StepRun, step: RolloutStep) -> Outcome:
+    """Make the plan anew, just before anything is written."""
+    variant = run.rollout.flip.variant
+    fresh = run.patiently(
+        lambda: make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
+    )
+    moved = what_moved(run.plan, fresh)
+    if moved:
+        raise StaleGround(moved)
+    return Outcome("Nothing has moved since the approval.")
+
+
+def _dry_run(run: StepRun, step: RolloutStep) -> Outcome:
+    planned = run.planned(step.object_name)
+    live = run.patiently(lambda: _read(run, planned.name))
+    digest = _digest(live)
+    if digest == planned.after_digest:
+        return Outcome("It is as wanted already.")
+    _check_before(run, planned, digest)
+    spec = spec_of(run.rollout.variant)
+    change = write_of(spec, planned.name, planned.wanted, live)
+    answer = run.patiently(
+        lambda: write(run.gateway, change, decision=_decision(run), dry_run=True)
+    )
+    return Outcome("The server accepts it.", "\n".join(answer.warnings))
+
+
+def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
+    # A rollback goes ahead of whatever was under way, which may have written since the plan was made.
+    if digest != planned.before_digest and run.plan.verb is not FlipVerb.ROLLBACK:
+        raise StaleGround((f"{planned.kind} {planned.name} on the cluster was changed.",))
+
+
+def _apply(run: StepRun, step: RolloutStep) -> Outcome:
+    """Write one object, once: what is as wanted already is not written again."""
+    planned = run.planned(step.object_name)
+    for _ in range(CONFLICTS_ALLOWED):
+        try:
+            return run.patiently(lambda: _apply_once(run, planned))
+        except Conflict as conflict:
+            last = conflict
+        run.renew()
+    raise last
+
+
+def _apply_once(run: StepRun, planned: PlannedObject) -> Outcome:
+    live = _read(run, planned.name)
+    digest = _digest(live)
+    if digest == planned.after_digest:
+        return Outcome("It is as wanted already; nothing was written.")
+    _check_before(run, planned, digest)
+    change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
+    answer = write(run.gateway, change, decision=_decision(run), dry_run=False)
+    return Outcome(f"{change.verb.value.capitalize()}d.", "\n".join(answer.warnings))
+
+
+def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
+    """Read the object again and keep the observed copy in line with it."""
+    planned = run.planned(step.object_name)
+    live = run.patiently(lambda: _read(run, planned.name))
+    if _digest(live) != planned.after_digest:
+        raise StaleGround(
+            (f"{planned.kind} {planned.name} is not what was written: somebody changed it.",)
+        )
+    key = {"cluster_id": run.rollout.variant.cluster_id, "kind": planned.kind, "name": planned.name}
+    if live is None:
+        ObservedPolicy.objects.filter(**key).delete()
+        return Outcome("It is gone.")
+    ObservedPolicy.objects.update_or_create(**key, defaults=policy_fields(read_policy(live), live))
+    return Outcome("The server holds exactly what was approved.")
+
+
+def _prove_refused(run: StepRun, step: RolloutStep) -> Outcome:
+    return _prove(run, step, bad=True, wanted=frozenset({AnswerOutcome.REFUSED}))
+
+
+def _prove_admitted(run: StepRun, step: RolloutStep) -> Outcome:
+    return _prove(run, step, bad=False, wanted=frozenset({AnswerOutcome.ADMITTED}))
+
+
+def _prove_neighbour(run: StepRun, step: RolloutStep) -> Outcome:
+    if not step.namespace:
+        return Outcome("No namespace is left in Audit to compare with.", skipped=True)
+    wanted = frozenset({AnswerOutcome.ADMITTED, AnswerOutcome.WARNED})
+    return _prove(run, step, bad=True, wanted=wanted)
+
+
+def _prove_warned(run: StepRun, step: RolloutStep) -> Outcome:
+    wanted = {AnswerOutcome.WARNED}
+    if run.plan.verb is FlipVerb.ROLLBACK:
+        # The Audit policy may be silent while the engine is down; what counts here is that nothing refuses.
+        wanted.add(AnswerOutcome.ADMITTED)
+    return _prove(run, step, bad=True, wanted=frozenset(wanted))
+
+
+def _prove(
+    run: StepRun, step: RolloutStep, *, bad: bool, wanted: frozenset[AnswerOutcome]
+) -> Outcome:
+    """Ask until several answers in a row agree: replicas and API servers take over a policy one by one."""
+    pods = probe_pods(spec_of(run.rollout.variant))
+    pod = pods.bad if bad else pods.good
+    policies = _asked_policies(run, step)
+    deadline = monotonic() + settings.SECPROF_PROOF_TIMEOUT_SECONDS
+    step.agreed = 0
+    answer = None
+    while monotonic() < deadline:
+        answer = _ask(run, step.namespace, pod, policies)
+        step.agreed = step.agreed + 1 if answer.outcome in wanted else 0
+        if step.agreed >= settings.SECPROF_PROOF_IN_A_ROW:
+            said = answer.raw or f"admitted, {step.agreed} times in a row"
+            return Outcome(_sentence(bad, answer, step), said)
+        run.sleep(PROBE_PAUSE_SECONDS)
+        run.renew()
+    raise StepFailed(_unproven(bad, step, answer), answer.raw if answer else "")
+
+
+def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
+    """Name the policies whose word counts: the twins for a refusal, the Audit policy elsewhere."""
+    roles = {"twin"} if step.kind == StepKind.PROVE_REFUSED.value else {"audit"}
+    return tuple(o.name for o in run.plan.objects if o.role in roles)
+
+
+def _ask(run: StepRun, namespace: str, pod: dict[str, Any], policies: tuple[str, ...]) -> PodAnswer:
+    try:
+        return ask_pod(run.gateway, namespace, pod, policies)
+    except PASSING as error:
+        return PodAnswer(AnswerOutcome.ENGINE_DOWN, message=error.message, raw=error.message)
+
+
+def _sentence(bad: bool, answer: PodAnswer, step: RolloutStep) -> str:
+    pod = "bad" if bad else "good"
+    times = f"{step.agreed} of {step.agreed}"
+    if answer.outcome is AnswerOutcome.REFUSED:
+        return f"The {pod} pod is refused by {answer.policy}, {times}."
+    warned = " with a warning" if answer.outcome is AnswerOutcome.WARNED else ""
+    return f"The {pod} pod is admitted{warned}, {times}."
+
+
+_MEANING = {
+    AnswerOutcome.ADMITTED: "was admitted",
+    AnswerOutcome.WARNED: "was admitted with a warning",
+    AnswerOutcome.REFUSED: "was refused",
+    AnswerOutcome.REFUSED_BY_OTHER: "was refused by something else, which proves nothing",
+    AnswerOutcome.POLICY_ERROR: "met an error in the policy, which proves nothing",
+    AnswerOutcome.ENGINE_DOWN: "got no verdict: engine down",
+}
+
+
+def _unproven(bad: bool, step: RolloutStep, answer: PodAnswer | None) -> str:
+    meaning = _MEANING[answer.outcome] if answer else "got no answer"
+    said = f" {answer.message}" if answer and answer.message else ""
+    pod = "bad" if bad else "good"
+    seconds = settings.SECPROF_PROOF_TIMEOUT_SECONDS
+    return f"Not proven in {step.namespace} within {seconds} s: the {pod} pod {meaning}.{said}"
+
+
+def _read(run: StepRun, name: str) -> Manifest | None:
+    try:
+        return run.gateway.get(resource_of(spec_of(run.rollout.variant)), name)
+    except NotFound:
+        return None
+
+
+def _digest(live: Manifest | None) -> str:
+    return policy_digest(live) if live else ABSENT
+
+
+def _decision(run: StepRun) -> str:
+    return str(run.rollout.flip_id)
+
+
+_TAKERS: dict[StepKind, Callable[[StepRun, RolloutStep], Outcome]] = {
+    StepKind.CHECK: _check,
+    StepKind.DRY_RUN: _dry_run,
+    StepKind.APPLY: _apply,
+    StepKind.READ_BACK: _read_back,
+    StepKind.PROVE_REFUSED: _prove_refused,
+    StepKind.PROVE_ADMITTED: _prove_admitted,
+    StepKind.PROVE_NEIGHBOUR: _prove_neighbour,
+    StepKind.PROVE_WARNED: _prove_warned,
+}
