@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import msgspec
 import yaml
 
-from policies.cluster import errors
-from policies.domain.objects import STRUCT_BY_KIND, WorkloadKind
+from policies.cluster.errors import ClusterError
+from policies.domain.objects import STRUCT_BY_KIND, Workload, WorkloadKind
 from policies.domain.posture import assess
 from sandbox import policy as engine
 from sandbox.faults import Fault, is_set
 from sandbox.policy import Policy, Rule
+from sandbox.refused import refused
 from sandbox.store import Manifest, Store
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
@@ -154,7 +155,7 @@ def _judges(rule: Rule, request: Request) -> bool:
 def first_failure(rule: Rule, kind: str, manifest: Manifest) -> str | None:
     """Evaluate a rule's checks in order; give the message of the first that fails."""
     workload_kind = WorkloadKind(kind)
-    workload = msgspec.convert(manifest, STRUCT_BY_KIND[workload_kind])
+    workload = cast(Workload, msgspec.convert(manifest, STRUCT_BY_KIND[workload_kind]))
     controls = [control for control, _ in rule.checks]
     posture = assess(workload_kind, workload, controls=controls)
     failed = {finding.control for finding in posture.findings}
@@ -175,14 +176,14 @@ def _meet_silence(called: dict[str, list[Policy]]) -> None:
             raise silence(webhook, _path(group[0], group))
 
 
-def silence(webhook: str, path: str) -> errors.EngineDown:
+def silence(webhook: str, path: str) -> ClusterError:
     """The error of a webhook that must answer and does not."""
     text = (
         f'Internal error occurred: failed calling webhook "{webhook}": failed to call webhook: '
         f'Post "https://kyverno-svc.kyverno.svc:443/{path}": '
         'no endpoints available for service "kyverno-svc"'
     )
-    return errors.EngineDown(text, status=500, webhook=webhook)
+    return refused(500, text)
 
 
 def _path(policy: Policy, group: list[Policy]) -> str:
@@ -200,8 +201,7 @@ def _deny(webhook: str, failures: list[Failure], request: Request) -> None:
         said = _blocked(failures, request)
     else:
         said = "; ".join(_sentence(failure) for failure in failures if failure.enforced)
-    raw = f'admission webhook "{webhook}" denied the request: {said}'
-    raise errors.RejectedByAdmission(raw, status=400, webhook=webhook, raw=raw)
+    raise refused(400, f'admission webhook "{webhook}" denied the request: {said}')
 
 
 def _blocked(failures: list[Failure], request: Request) -> str:
@@ -222,7 +222,8 @@ def _sentence(failure: Failure) -> str:
     return f"Policy {failure.policy.name} failed: {failure.message}"
 
 
-def _at(manifest: Any, path: tuple[str, ...]) -> Any:
+def _at(manifest: Manifest, path: tuple[str, ...]) -> object:
+    found: object = manifest
     for key in path:
-        manifest = (manifest or {}).get(key)
-    return manifest
+        found = found.get(key) if isinstance(found, dict) else None
+    return found

@@ -3,13 +3,12 @@
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-from policies.cluster import errors
-from policies.cluster.gateway import Answer, Resource
+from policies.cluster.gateway import NAMESPACES, Answer, Resource
 from sandbox import defaulting, kinds
 from sandbox.admission import Request, review, silence
 from sandbox.faults import Fault, is_set
+from sandbox.refused import exists_already, not_found, not_fulfilled
 from sandbox.status import policy_status
 from sandbox.store import Key, Manifest, Store, key_of
 
@@ -47,12 +46,11 @@ class ApiServer:
             self._require_namespace(resource, manifest)
             defaulting.fill_in(manifest)
             defaulting.check(manifest)
-            warnings = () if forced else self._admit(resource, Request("CREATE", manifest))
+            warnings = () if forced else self._admit(Request("CREATE", manifest))
             if self._store.find(key) is not None:
-                raise errors.Conflict(
-                    f'{kinds.full_name(resource)} "{key.name}" already exists', status=409
-                )
-            manifest.pop("status", None) if key.kind in kinds.POLICY_KINDS else None
+                raise exists_already(resource, key.name)
+            if key.kind in kinds.POLICY_KINDS:
+                manifest.pop("status", None)
             metadata = manifest["metadata"]
             metadata["uid"] = self._store.new_uid(key)
             metadata.setdefault("creationTimestamp", timestamp(self._clock()))
@@ -81,7 +79,7 @@ class ApiServer:
             defaulting.fill_in(manifest)
             defaulting.check(manifest)
             request = Request("UPDATE", manifest, old, subresource)
-            warnings = () if forced else self._admit(resource, request)
+            warnings = () if forced else self._admit(request)
             if manifest == old:
                 return Answer(manifest, warnings)
             if manifest.get("spec") != old.get("spec"):
@@ -103,7 +101,7 @@ class ApiServer:
         key = kinds.key_for(resource, name, namespace)
         with self._store.transaction():
             old = self.read(resource, key)
-            _meet_delete_guards(old, uid, version)
+            _meet_delete_guards(resource, old, uid, version)
             if not dry_run:
                 self._store.next_version()
                 self._store.remove(key)
@@ -113,15 +111,15 @@ class ApiServer:
     def read(self, resource: Resource, key: Key) -> Manifest:
         found = self._store.find(key)
         if found is None:
-            raise errors.NotFound(f'{kinds.full_name(resource)} "{key.name}" not found', status=404)
+            raise not_found(resource, key.name)
         return found
 
-    def _admit(self, resource: Resource, request: Request) -> tuple[str, ...]:
+    def _admit(self, request: Request) -> tuple[str, ...]:
         if request.kind in kinds.POLICY_KINDS:
-            return self._admit_policy(resource, request)
+            return self._admit_policy(request)
         return review(self._store, request)
 
-    def _admit_policy(self, resource: Resource, request: Request) -> tuple[str, ...]:
+    def _admit_policy(self, request: Request) -> tuple[str, ...]:
         cluster_policy = request.kind == "ClusterPolicy"
         if is_set(self._store, Fault.ENGINE_DOWN):
             name = "mutate-policy" if cluster_policy else "validate-policy"
@@ -173,7 +171,7 @@ class ApiServer:
             return
         namespace = manifest["metadata"].setdefault("namespace", "default")
         if self._store.find(Key("", "Namespace", "", namespace)) is None:
-            raise errors.NotFound(f'namespaces "{namespace}" not found', status=404)
+            raise not_found(NAMESPACES, namespace)
 
     def _collect_garbage(self, key: Key, old: Manifest) -> None:
         if key.kind == "Namespace":
@@ -207,35 +205,29 @@ def _keep_own_fields(manifest: Manifest, old: Manifest) -> None:
 
 def _meet_replace_guards(resource: Resource, old: Manifest, uid: str, version: str) -> None:
     metadata = old["metadata"]
-    said = f'Operation cannot be fulfilled on {kinds.full_name(resource)} "{metadata["name"]}": '
     if uid and uid != metadata["uid"]:
-        raise errors.Conflict(
-            f"{said}Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}",
-            status=409,
-        )
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+        raise not_fulfilled(resource, metadata["name"], why)
     if version and version != metadata["resourceVersion"]:
-        raise errors.Conflict(
-            f"{said}the object has been modified; please apply your changes to the latest version "
-            "and try again",
-            status=409,
-        )
+        why = "the object has been modified; please apply your changes to the latest version and try again"
+        raise not_fulfilled(resource, metadata["name"], why)
 
 
-def _meet_delete_guards(old: Manifest, uid: str, version: str) -> None:
+def _meet_delete_guards(resource: Resource, old: Manifest, uid: str, version: str) -> None:
     metadata = old["metadata"]
     for word, given, stored, end in (
         ("UID", uid, metadata["uid"], "deleted and then recreated"),
         ("ResourceVersion", version, metadata["resourceVersion"], "modified"),
     ):
         if given and given != stored:
-            raise errors.Conflict(
-                f"Operation cannot be fulfilled on {metadata['name']}: the {word} in the precondition ({given}) "
-                f"does not match the {word} in record ({stored}). The object might have been {end}",
-                status=409,
+            why = (
+                f"the {word} in the precondition ({given}) does not match the {word} in record ({stored}). "
+                f"The object might have been {end}"
             )
+            raise not_fulfilled(resource, metadata["name"], why)
 
 
-def _without_times(status: Any) -> Any:
+def _without_times(status: object) -> object:
     if isinstance(status, dict):
         return {k: _without_times(v) for k, v in status.items() if k != "lastTransitionTime"}
     if isinstance(status, list):

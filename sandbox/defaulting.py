@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from policies.cluster import errors
+from policies.cluster.errors import ClusterError
 from sandbox import policy as engine
 from sandbox.admission import POD_SPEC_PATHS, TEMPLATE_PATH
 from sandbox.kinds import POLICY_KINDS
+from sandbox.refused import invalid
 from sandbox.store import Manifest
 
 POD_SPEC_DEFAULTS: dict[str, Any] = {
@@ -87,7 +88,8 @@ def check(manifest: Manifest) -> None:
         spec = pod_spec(manifest)
         faults = tuple(_spec_faults(spec)) if spec is not None else ()
         if faults:
-            _refuse(manifest, faults)
+            listed = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+            raise invalid(manifest["kind"], manifest["metadata"]["name"], listed)
 
 
 def _check_policy(manifest: Manifest) -> None:
@@ -99,24 +101,21 @@ def _check_policy(manifest: Manifest) -> None:
         raise _not_ours(manifest, f"a field of the wrong shape ({malformed})") from malformed
 
 
-def _not_ours(manifest: Manifest, unknown: str) -> errors.Invalid:
-    return errors.Invalid(
-        f"The sandbox runs only the policies that secprof compiles: "
-        f"{manifest['kind']} {manifest['metadata']['name']!r} has {unknown}",
-        status=422,
-    )
+def _not_ours(manifest: Manifest, unknown: str) -> ClusterError:
+    said = f"the sandbox runs only the policies that secprof compiles, and this one has {unknown}"
+    return invalid(manifest["kind"], manifest["metadata"]["name"], said)
 
 
 def _spec_faults(spec: Manifest) -> Iterator[str]:
     if not spec.get("containers"):
         yield "spec.containers: Required value"
     windows = (spec.get("os") or {}).get("name") == "windows"
-    yield from _profile_faults(spec.get("securityContext"), "spec.securityContext", windows)
+    yield from _profile_faults(spec.get("securityContext"), "spec.securityContext", windows=windows)
     for path, container in _containers(spec):
-        yield from _profile_faults(container.get("securityContext"), path, windows)
+        yield from _profile_faults(container.get("securityContext"), path, windows=windows)
 
 
-def _profile_faults(context: Manifest | None, path: str, windows: bool) -> Iterator[str]:
+def _profile_faults(context: Manifest | None, path: str, *, windows: bool) -> Iterator[str]:
     profile = (context or {}).get("seccompProfile")
     if profile is None:
         return
@@ -148,10 +147,3 @@ def _containers(spec: Manifest) -> Iterator[tuple[str, Manifest]]:
     for name in CONTAINER_LISTS:
         for index, container in enumerate(spec.get(name) or ()):
             yield f"spec.{name}[{index}].securityContext", container
-
-
-def _refuse(manifest: Manifest, faults: tuple[str, ...]) -> None:
-    listed = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
-    raise errors.Invalid(
-        f'{manifest["kind"]} "{manifest["metadata"]["name"]}" is invalid: {listed}', status=422
-    )

@@ -7,7 +7,10 @@ from enum import StrEnum
 from policies.cluster import errors
 from policies.cluster.gateway import Resource
 from sandbox.kinds import full_name
+from sandbox.refused import refused
 from sandbox.store import Store
+
+HOST = "sandbox"
 
 
 class Fault(StrEnum):
@@ -46,25 +49,26 @@ def meet_connection(store: Store) -> None:
             case Fault.SLOW:
                 time.sleep(found.amount)
             case Fault.API_SERVER_DOWN:
-                raise errors.Unreachable("The API server refused the connection.")
+                raise errors.Unreachable(
+                    f"The API server {HOST} is unreachable: nothing listens there (connection refused)."
+                )
             case Fault.WRONG_CA:
                 raise errors.TlsFailed(
-                    "The API server's certificate is not signed by the given CA."
+                    f"The API server {HOST} is not trusted: "
+                    "its certificate is not signed by the CA that we were given."
                 )
             case Fault.WRONG_CREDENTIALS:
-                raise errors.Unauthorized(
-                    "The API server does not accept the credential: Unauthorized.", status=401
-                )
+                raise refused(401, "Unauthorized")
 
 
 def meet_authorisation(store: Store, resource: Resource, verb: str) -> None:
     """Raise Forbidden when this resource is forbidden."""
     for found in read_faults(store):
         if found.fault is Fault.FORBIDDEN and found.target in ("", resource.plural):
-            raise errors.Forbidden(
+            raise refused(
+                403,
                 f'{full_name(resource)} is forbidden: User "secprof" cannot {verb} resource '
                 f'"{resource.plural}" in API group "{resource.group}" at the cluster scope',
-                status=403,
             )
 
 
@@ -76,4 +80,6 @@ def meet_page(store: Store, resource: Resource, number: int) -> None:
             and found.target == resource.plural
             and int(found.amount) == number
         ):
-            raise errors.Unreachable("The API server closed the connection midway.")
+            raise errors.Unreachable(
+                f"The connection to {HOST} was cut off in the middle of an answer."
+            )

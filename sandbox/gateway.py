@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from policies.cluster import errors
 from policies.cluster.gateway import (
     PODS,
     POLICY_REPORTS,
@@ -22,6 +21,7 @@ from policies.cluster.gateway import (
 )
 from sandbox import faults, kinds, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.refused import not_served
 from sandbox.store import Store
 
 SERVER_VERSION = ServerVersion("v1.36.3")
@@ -113,7 +113,7 @@ class SandboxGateway:
     def _meet(self, resource: Resource, verb: str) -> None:
         self._request()
         if not kinds.is_served(resource):
-            raise errors.NotFound("the server could not find the requested resource", status=404)
+            raise not_served()
         faults.meet_authorisation(self._store, resource, verb)
 
     def _receive(self, *bodies: bytes) -> None:

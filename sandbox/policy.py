@@ -161,7 +161,7 @@ def _cluster_policy(manifest: Manifest) -> Policy:
         name=name,
         version=manifest["metadata"].get("resourceVersion", ""),
         rules=tuple(_rule(rule, default) for rule in _filled(spec.get("rules"), "spec.rules")),
-        webhook=_webhook("validate.kyverno.svc", name, fails_closed, own),
+        webhook=_webhook("validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
         webhook_namespaces=namespaces,
         webhook_changed_only=changed_only,
@@ -242,7 +242,7 @@ def _validating_policy(manifest: Manifest) -> Policy:
         name=name,
         version=manifest["metadata"].get("resourceVersion", ""),
         rules=(rule,),
-        webhook=_webhook("vpol.validate.kyverno.svc", name, fails_closed, own),
+        webhook=_webhook("vpol.validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
         webhook_namespaces=namespaces,
         webhook_changed_only=changed_only,
@@ -320,7 +320,7 @@ def _controllers(annotation: str | None, every: frozenset[str]) -> frozenset[str
     return every & frozenset(name.strip() for name in annotation.split(","))
 
 
-def _webhook(stem: str, policy: str, fails_closed: bool, own: bool) -> str:
+def _webhook(stem: str, policy: str, *, fails_closed: bool, own: bool) -> str:
     name = f"{stem}-{'fail' if fails_closed else 'ignore'}"
     return f"{name}-finegrained-{policy}" if own else name
 

@@ -9,7 +9,7 @@ def policy_status(manifest: Manifest, now: str) -> Manifest:
     policy = engine.read(manifest)
     if policy.is_cluster_policy:
         return _cluster_policy_status(policy, now)
-    return _validating_policy_status(policy, now)
+    return _validating_policy_status(now)
 
 
 def _cluster_policy_status(policy: engine.Policy, now: str) -> Manifest:
@@ -36,7 +36,7 @@ def _cluster_policy_status(policy: engine.Policy, now: str) -> Manifest:
     }
 
 
-def _validating_policy_status(policy: engine.Policy, now: str) -> Manifest:
+def _validating_policy_status(now: str) -> Manifest:
     conditions = [
         {
             "type": kind,

@@ -1,0 +1,211 @@
+"""The seed: a believable company of two clusters, the same in every run. The lines stand in sandbox/seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from sandbox import shapes
+from sandbox.api_server import ApiServer, timestamp
+from sandbox.controllers import NODES, roll_out, suffix, with_token
+from sandbox.store import Manifest, Store
+
+Which = Literal["prod", "staging"]
+FOLDER = Path(__file__).parent / "seed"
+KYVERNO_VERSION = "v1.19.1"
+SCHEDULE = "15-*-*-*-*"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One workload of the seed."""
+
+    namespace: str
+    team: str
+    kind: str
+    name: str
+    shape: str
+    options: dict[str, str]
+
+
+def seed(path: Path, which: Which, now: datetime) -> None:
+    """Fill a sandbox cluster. Raises Conflict when it was seeded before."""
+    store = Store(path)
+    try:
+        with store.transaction():
+            store.set_setting("cluster", which)
+            _Seeder(ApiServer(store, lambda: now), now).run(which)
+    finally:
+        store.close()
+
+
+class _Seeder:
+    def __init__(self, server: ApiServer, now: datetime) -> None:
+        self._server = server
+        self._now = now
+
+    def run(self, which: Which) -> None:
+        for namespace, team in namespaces(which):
+            self._make(_namespace(namespace, team))
+        for line in lines(which):
+            workload = self._make(_workload(line))
+            roll_out(workload, self._make, line.options)
+
+    def _make(self, manifest: Manifest) -> Manifest:
+        metadata = manifest["metadata"]
+        days = int(suffix_number(metadata.get("namespace", ""), metadata["name"])) % 400 + 1
+        metadata.setdefault("creationTimestamp", timestamp(self._now - timedelta(days=days)))
+        return self._server.create(manifest, forced=True).manifest
+
+
+def suffix_number(*parts: str) -> int:
+    """A number that is the same for the same parts."""
+    return sum(ord(letter) * (place + 7) for place, letter in enumerate("/".join(parts)))
+
+
+def namespaces(which: Which) -> Iterator[tuple[str, str]]:
+    """Give each namespace of a cluster with its team; a system namespace has none."""
+    for words in _rows(which):
+        if words[0] == "namespace":
+            yield words[1], _options(words[2:]).get("team", "")
+
+
+def lines(which: Which) -> Iterator[Line]:
+    """Give each workload of a cluster, in the order of the file."""
+    namespace = team = ""
+    for words in _rows(which):
+        if words[0] == "namespace":
+            namespace, team = words[1], _options(words[2:]).get("team", "")
+        else:
+            kind, name, shape, *rest = words
+            yield Line(namespace, team, kind, name, shape, _options(rest))
+
+
+def _rows(which: Which) -> Iterator[list[str]]:
+    for row in (FOLDER / f"{which}.txt").read_text().splitlines():
+        if row.strip() and not row.startswith("#"):
+            yield row.split()
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in words)
+
+
+def _namespace(name: str, team: str) -> Manifest:
+    labels = {"team": team} if team else {}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _workload(line: Line) -> Manifest:
+    if line.kind == "Kyverno":
+        return _kyverno(line)
+    if line.kind in ("Pod", "Mirror"):
+        return _pod(line)
+    api_version, spec = _spec(line)
+    key = "template" if line.kind == "PodTemplate" else "spec"
+    return {
+        "apiVersion": api_version,
+        "kind": line.kind,
+        "metadata": _metadata(line),
+        key: spec,
+    }
+
+
+def _spec(line: Line) -> tuple[str, Manifest]:
+    template = _template(line)
+    replicas = int(line.options.get("replicas", "1"))
+    selector = {"matchLabels": {"app": _label(line)}}
+    match line.kind:
+        case "PodTemplate":
+            return "v1", template
+        case "ReplicationController":
+            return "v1", {
+                "replicas": replicas,
+                "selector": {"app": _label(line)},
+                "template": template,
+            }
+        case "DaemonSet":
+            return "apps/v1", {"selector": selector, "template": template}
+        case "Job":
+            return "batch/v1", {"template": _once(template)}
+        case "CronJob":
+            return "batch/v1", {
+                "schedule": line.options.get("schedule", SCHEDULE).replace("-", " "),
+                "suspend": line.options.get("suspend") == "yes",
+                "jobTemplate": {"spec": {"template": _once(template)}},
+            }
+    return "apps/v1", {"replicas": replicas, "selector": selector, "template": template}
+
+
+def _once(template: Manifest) -> Manifest:
+    return {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
+
+
+def _template(line: Line) -> Manifest:
+    metadata: Manifest = {"labels": {"app": _label(line)}}
+    if annotations := shapes.ANNOTATIONS.get(line.shape):
+        metadata["annotations"] = dict(annotations)
+    return {"metadata": metadata, "spec": shapes.build(line.shape, _image(line))}
+
+
+def _pod(line: Line) -> Manifest:
+    metadata = _metadata(line)
+    mirror = line.kind == "Mirror"
+    node = NODES[0]
+    if mirror:
+        metadata["name"] = f"{line.name}-{node}"
+        metadata["annotations"] = {"kubernetes.io/config.mirror": suffix(line.name, length=12)}
+        metadata["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Node", "name": node, "uid": node, "controller": True}
+        ]
+    spec = shapes.build(line.shape, _image(line))
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {**(spec if mirror else with_token(spec, line.name)), "nodeName": node},
+        "status": {"phase": "Running"},
+    }
+
+
+def _kyverno(line: Line) -> Manifest:
+    """One of Kyverno's own Deployments; the tag of its image is how its version is read."""
+    labels = {
+        "app.kubernetes.io/component": line.name.removeprefix("kyverno-"),
+        "app.kubernetes.io/part-of": "kyverno",
+        "app.kubernetes.io/instance": "kyverno",
+    }
+    container = {
+        "name": "kyverno" if line.shape == "kyverno" else "controller",
+        "image": f"reg.kyverno.io/kyverno/{line.shape}:{KYVERNO_VERSION}",
+        "args": ["--enablePolicyException=false"],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": line.name, "namespace": line.namespace, "labels": labels},
+        "spec": {
+            "replicas": int(line.options["replicas"]),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def _metadata(line: Line) -> Manifest:
+    return {"name": line.name, "namespace": line.namespace, "labels": {"app": _label(line)}}
+
+
+def _label(line: Line) -> str:
+    return line.name
+
+
+def _image(line: Line) -> str:
+    number = suffix_number(line.namespace, line.name)
+    return f"{line.team or 'system'}/{line.name}:{number % 9 + 1}.{number % 23}.{number % 7}"

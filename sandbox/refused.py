@@ -1,0 +1,34 @@
+"""The sandbox's refusals: a status and a text as the API server sends them, read like those of a real one."""
+
+import json
+
+from policies.cluster.errors import ClusterError
+from policies.cluster.gateway import Resource
+from policies.cluster.refusals import refusal
+from sandbox.kinds import full_name
+
+
+def refused(status: int, text: str) -> ClusterError:
+    """Make the error that a gateway makes of this answer."""
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": text}
+    return refusal(status, json.dumps(body).encode())
+
+
+def not_found(resource: Resource, name: str) -> ClusterError:
+    return refused(404, f'{full_name(resource)} "{name}" not found')
+
+
+def not_served() -> ClusterError:
+    return refused(404, "the server could not find the requested resource")
+
+
+def exists_already(resource: Resource, name: str) -> ClusterError:
+    return refused(409, f'{full_name(resource)} "{name}" already exists')
+
+
+def not_fulfilled(resource: Resource, name: str, why: str) -> ClusterError:
+    return refused(409, f'Operation cannot be fulfilled on {full_name(resource)} "{name}": {why}')
+
+
+def invalid(kind: str, name: str, why: str) -> ClusterError:
+    return refused(422, f'{kind} "{name}" is invalid: {why}')
