@@ -6,6 +6,8 @@ The broker carries work, never state: every job is a row first, and the schedule
 from django.conf import settings
 
 broker_url = settings.REDIS_URL
+# A broker may serve others too.
+task_default_queue = "secprof"
 broker_connection_retry_on_startup = True
 # Redis delivers a task a second time after `visibility_timeout`, so it is longer than any task and countdown.
 # The other two make it look for the tasks of a killed worker every 5 s, not every 100 s.

@@ -6,6 +6,7 @@ SECPROF_DEBUG=1 (development and tests). Production refuses to start while somet
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -44,13 +45,14 @@ if PRODUCTION and _MISSING:
         " for a try-out run `make demo`, for development set SECPROF_DEBUG=1."
     )
 if not PRODUCTION:
+    SECPROF_STATE_DIR.mkdir(parents=True, exist_ok=True)
     # Known to everybody, and good for nothing: debug and demo serve loopback only, and `make demo` sets its own.
     SECRET_KEY = SECRET_KEY or "only-for-development-" * 3
     SECPROF_CREDENTIAL_KEYS = SECPROF_CREDENTIAL_KEYS or (
         "ZGV2ZWxvcG1lbnQtb25seS1ub3QtYS1zZWNyZXQtMSE=",
     )
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["127.0.0.1", "localhost", "[::1]"]
-    DATABASE_URL = DATABASE_URL or f"sqlite:///{SECPROF_STATE_DIR / 'secprof.sqlite3'}"
+    DATABASE_URL = DATABASE_URL or f"sqlite:///{quote(str(SECPROF_STATE_DIR / 'secprof.sqlite3'))}"
     REDIS_URL = REDIS_URL or "redis://127.0.0.1:6379/0"
 
 DATABASES = {"default": env.parse_database_url(DATABASE_URL)}
@@ -178,8 +180,8 @@ LOGGING = {
 }
 
 CLUSTER_GATEWAYS = {
-    "kubernetes": "policies.cluster.kubernetes.open_gateway",
-    "sandbox": "sandbox.gateway.open_gateway",
+    "kubernetes": "policies.cluster.kubernetes.KubernetesGateway",
+    "sandbox": "sandbox.gateway.SandboxGateway",
 }
 
 SECPROF_COLLECT_INTERVAL_SECONDS = env.read_count(

@@ -1,0 +1,44 @@
+# Every target makes or refreshes .venv from the hash-locked requirements.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.py
+# What checks and development commands run with; tests set their own in tests/conftest.py.
+export SECPROF_DEBUG ?= 1
+
+.PHONY: help demo demo-kyverno test contract lint format lock environment development
+
+help:
+	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
+	@echo "make demo-kyverno  the same on a real kube-apiserver with a real Kyverno (needs Go)"
+	@echo "make test          all tests; DATABASE_URL= for another database than SQLite"
+	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
+	@echo "make lint          format, lint, types, import rules, templates"
+
+environment:
+	@$(PYTHON) -m launch.bootstrap
+
+development:
+	@$(PYTHON) -m launch.bootstrap --dev
+
+demo: environment
+	@exec $(BIN)/python -m launch.demo --with-parent
+
+demo-kyverno: environment
+	@exec $(BIN)/python -m launch.demo --with-parent --kyverno
+
+test: development
+	@$(BIN)/python -m launch.testing
+
+contract: development
+	@exec $(BIN)/python -m pytest tests/contract -m controlplane
+
+lint: development
+	@.ci/lint
+
+format: development
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+lock:
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.txt requirements.in
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt requirements-dev.in
