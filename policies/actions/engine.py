@@ -79,7 +79,7 @@ def ask_engine(gateway: Gateway, cluster: Cluster) -> EngineAnswer:
 def _silence(answers: list[PodAnswer], policy: str) -> EngineAnswer:
     down = next((a for a in answers if a.outcome is AnswerOutcome.ENGINE_DOWN), None)
     if down is not None:
-        return EngineAnswer(Cluster.EngineState.DOWN, f"Engine down: {down.message}")
+        return EngineAnswer(Cluster.EngineState.DOWN, down.message)
     if any(a.outcome is AnswerOutcome.ADMITTED for a in answers):
         return EngineAnswer(
             Cluster.EngineState.DOWN,
