@@ -1,0 +1,192 @@
+"""The gateway to a real cluster. It knows paths, verbs and pages; bytes move in `transport`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from policies.cluster.connection import Connection
+from policies.cluster.errors import Invalid, Malformed, NotFound
+from policies.cluster.gateway import (
+    PODS,
+    Answer,
+    Manifest,
+    Page,
+    Resource,
+    ServerVersion,
+    Traffic,
+    Verb,
+    Write,
+)
+from policies.cluster.transport import Transport
+
+FIELD_MANAGER = "secprof"
+
+Decoded = TypeVar("Decoded")
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    following: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta
+    items: tuple[msgspec.Raw, ...] | None
+    """Go writes an empty list as null where nobody took care; a missing key is rubbish."""
+
+
+class _Served(msgspec.Struct):
+    name: str
+
+
+class _ResourceList(msgspec.Struct):
+    resources: tuple[_Served, ...] | None
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    git_version: str
+
+
+_LIST = msgspec.json.Decoder(_List)
+_RESOURCES = msgspec.json.Decoder(_ResourceList)
+_VERSION = msgspec.json.Decoder(_Version)
+_MANIFEST = msgspec.json.Decoder(dict[str, Any])
+
+
+class KubernetesGateway:
+    """One API server, by the credential of one connection. Not shared between threads."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        connect_timeout_seconds: float = 5,
+        read_timeout_seconds: float = 60,
+    ) -> None:
+        """Prepare the connection; nothing is sent yet. Raises TlsFailed for an unusable certificate."""
+        self._transport = Transport(
+            connection,
+            connect_timeout_seconds=connect_timeout_seconds,
+            read_timeout_seconds=read_timeout_seconds,
+        )
+        self._served: dict[str, frozenset[str]] = {}
+
+    def version(self) -> ServerVersion:
+        reply = self._transport.read("/version")
+        return ServerVersion(git_version=self._decode(_VERSION, reply.body).git_version)
+
+    def serves(self, resource: Resource) -> bool:
+        api_version = resource.api_version
+        if api_version not in self._served:
+            self._served[api_version] = self._discover(resource)
+        return resource.plural in self._served[api_version]
+
+    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+        path = _collection(resource, namespace)
+        following = ""
+        while True:
+            query = [("limit", str(limit))]
+            if following:
+                query.append(("continue", following))
+            found = self._decode(_LIST, self._transport.read(path, query).body)
+            if following and found.metadata.following == following:
+                raise Malformed(f"The list that {self._transport.host} sends does not get further.")
+            following = found.metadata.following
+            yield Page(
+                items=tuple(bytes(item) for item in found.items or ()),
+                resource_version=found.metadata.resource_version,
+                last=not following,
+            )
+            if not following:
+                return
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
+        reply = self._transport.read(_object(resource, name, namespace))
+        return self._decode(_MANIFEST, reply.body)
+
+    def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> Answer:
+        if not namespace:
+            raise Invalid("A pod is tried out in a namespace, and none was named.")
+        query = [("dryRun", "All"), ("fieldManager", FIELD_MANAGER)]
+        reply = self._transport.send("POST", _collection(PODS, namespace), query, dict(pod))
+        return Answer(manifest=self._decode(_MANIFEST, reply.body), warnings=reply.warnings)
+
+    def write(self, change: Write, *, dry_run: bool) -> Answer:
+        if change.verb is Verb.DELETE:
+            return self._delete(change, dry_run=dry_run)
+        query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
+        if dry_run:
+            query.append(("dryRun", "All"))
+        if change.verb is Verb.CREATE:
+            method, path = "POST", _collection(change.resource, "")
+        else:
+            method, path = "PUT", _object(change.resource, change.name, "")
+        reply = self._transport.send(method, path, query, _guarded(change))
+        return Answer(manifest=self._decode(_MANIFEST, reply.body), warnings=reply.warnings)
+
+    def traffic(self) -> Traffic:
+        return self._transport.traffic()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _delete(self, change: Write, *, dry_run: bool) -> Answer:
+        # With a body the API server does not read the query, so dryRun stands in the body.
+        options: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": change.uid, "resourceVersion": change.resource_version},
+        }
+        if dry_run:
+            options["dryRun"] = ["All"]
+        path = _object(change.resource, change.name, "")
+        reply = self._transport.send("DELETE", path, (), options)
+        return Answer(manifest={}, warnings=reply.warnings)
+
+    def _discover(self, resource: Resource) -> frozenset[str]:
+        try:
+            reply = self._transport.read(_root(resource))
+        except NotFound:
+            return frozenset()
+        found = self._decode(_RESOURCES, reply.body)
+        return frozenset(served.name for served in found.resources or ())
+
+    def _decode(self, decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+        try:
+            return decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Malformed(
+                f"The answer of {self._transport.host} is not the JSON that an API server sends."
+            ) from error
+
+
+def _guarded(change: Write) -> Manifest:
+    """Put the preconditions of a replace into the manifest, where the API server looks for them."""
+    manifest = dict(change.manifest or {})
+    if change.verb is Verb.REPLACE:
+        metadata = dict(manifest.get("metadata") or {})
+        metadata.update(uid=change.uid, resourceVersion=change.resource_version)
+        manifest["metadata"] = metadata
+    return manifest
+
+
+def _root(resource: Resource) -> str:
+    return f"/apis/{resource.api_version}" if resource.group else f"/api/{resource.version}"
+
+
+def _collection(resource: Resource, namespace: str) -> str:
+    within = f"/namespaces/{_segment(namespace)}" if namespace else ""
+    return f"{_root(resource)}{within}/{resource.plural}"
+
+
+def _object(resource: Resource, name: str, namespace: str) -> str:
+    return f"{_collection(resource, namespace)}/{_segment(name)}"
+
+
+def _segment(name: str) -> str:
+    # Dots alone would be taken for steps in the path, and nothing would ask for the whole list.
+    if name in {"", ".", ".."}:
+        raise Invalid(f"`{name}` is not the name of an object.")
+    return quote(name, safe="")

@@ -1,0 +1,151 @@
+"""One HTTP exchange with an API server, through `kubernetes.client.ApiClient`, as bytes.
+
+The package brings authentication and the shape of requests; TLS, limits and retries are ours.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from urllib3 import BaseHTTPResponse, PoolManager
+from urllib3.exceptions import ConnectTimeoutError
+
+from policies.cluster.connection import Connection
+from policies.cluster.errors import ClusterError, Malformed, Throttled
+from policies.cluster.failures import LIBRARY_ERRORS, failure
+from policies.cluster.gateway import Traffic
+from policies.cluster.pool import pool_for
+from policies.cluster.refusals import refusal
+from policies.cluster.warning_headers import warning_texts
+
+MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_RETRY_AFTER_SECONDS = 5.0
+CONNECT_PAUSES_SECONDS = (0.2, 0.8)
+"""Waits before the second and the third try of a read."""
+
+_CHUNK_BYTES = 1024 * 1024
+
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 2xx answer."""
+
+    body: bytes
+    warnings: tuple[str, ...]
+
+
+class Transport:
+    """Sends requests and counts them. Each failure is a ClusterError."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        connect_timeout_seconds: float,
+        read_timeout_seconds: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host = urlsplit(connection.server).netloc
+        self._token = connection.token
+        self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
+        self._pause = pause
+        self._pool = pool_for(connection)
+        self._client = _api_client(connection, self._pool)
+        self._request_count = 0
+        self._received_bytes = 0
+
+    def read(self, path: str, query: Query = ()) -> Reply:
+        """GET; tries again when no connection came about, and when the server says to wait a little."""
+        for pause in CONNECT_PAUSES_SECONDS:
+            try:
+                return self._exchange("GET", path, query, None)
+            except ClusterError as error:
+                seconds = _wait_seconds(error, pause)
+                if seconds is None:
+                    raise
+            self._pause(seconds)
+        return self._exchange("GET", path, query, None)
+
+    def send(self, method: str, path: str, query: Query, body: dict[str, Any]) -> Reply:
+        """POST, PUT or DELETE, exactly once."""
+        return self._exchange(method, path, query, body)
+
+    def traffic(self) -> Traffic:
+        return Traffic(request_count=self._request_count, received_bytes=self._received_bytes)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _exchange(self, method: str, path: str, query: Query, body: dict[str, Any] | None) -> Reply:
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        # Without auth_settings the client sends no token.
+        request = self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        self._request_count += 1
+        try:
+            answer = self._client.call_api(*request, _request_timeout=self._timeouts)
+            response: BaseHTTPResponse = answer.response
+            content = self._content(response)
+        except LIBRARY_ERRORS as error:
+            raise failure(error, host=self.host) from error
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            retry_after = response.headers.get("Retry-After", "")
+            text = self._hidden(content.decode("utf-8", "replace"))
+            raise refusal(response.status, text.encode(), retry_after=retry_after)
+        texts = warning_texts(map(self._hidden, response.headers.getlist("Warning")))
+        return Reply(body=content, warnings=texts)
+
+    def _content(self, response: BaseHTTPResponse) -> bytes:
+        chunks: list[bytes] = []
+        left = MAX_BODY_BYTES
+        try:
+            while chunk := response.read(_CHUNK_BYTES, decode_content=True):
+                left -= len(chunk)
+                if left < 0:
+                    response.close()
+                    raise Malformed(
+                        f"The answer of {self.host} is larger than {MAX_BODY_BYTES // 2**20} MB."
+                    )
+                chunks.append(chunk)
+        finally:
+            self._received_bytes += response.tell()
+        return b"".join(chunks)
+
+    def _hidden(self, text: str) -> str:
+        """Take our token out of what the server says, should it repeat it."""
+        return text.replace(self._token, "***") if self._token else text
+
+
+def _api_client(connection: Connection, pool: PoolManager) -> ApiClient:
+    # An empty proxy is none; None would mean the environment's.
+    configuration = Configuration(host=connection.server, proxy="", no_proxy="")
+    if connection.token:
+        configuration.api_key = {"BearerToken": f"Bearer {connection.token}"}
+    client = ApiClient(configuration)
+    client.user_agent = "secprof"
+    client.rest_client.pool_manager = pool
+    return client
+
+
+def _wait_seconds(error: ClusterError, pause: float) -> float | None:
+    """How long to wait before another try, None when there should be none."""
+    if isinstance(error, Throttled):
+        asked = error.retry_after_seconds
+        return asked if asked is not None and asked <= MAX_RETRY_AFTER_SECONDS else None
+    # NewConnectionError (refused, unknown name) is one of these.
+    return pause if isinstance(error.__cause__, ConnectTimeoutError) else None
