@@ -130,6 +130,8 @@ def _kyverno_flags(part: str, ports: Mapping[str, int]) -> dict[str, str]:
         "controllerRuntimeMetricsAddress": "0",
         "enablePolicyException": "true",
         "exceptionNamespace": "*",
+        # Five times this without the API server, and the program ends: by default after ten seconds.
+        "leaderElectionRetryPeriod": "10s",
     }
     if part == "reports":
         return {**common, "backgroundScanInterval": "30s"}
@@ -169,6 +171,7 @@ def _apiserver_flags(home: Home, ports: Mapping[str, int]) -> list[str]:
         f"--secure-port={ports['apiserver']}",
         "--endpoint-reconciler-type=none",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",
         "--disable-admission-plugins=ServiceAccount",
         "--service-cluster-ip-range=10.0.0.0/24",
         f"--tls-cert-file={home.pki / 'apiserver.crt'}",

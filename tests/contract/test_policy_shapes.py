@@ -1,0 +1,460 @@
+"""The compiled shapes on real control planes: Audit warns, the twin refuses, and what must go on goes on.
+
+Engine, version and shape are proven here together; nothing of the product but its domain takes part.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+
+from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
+from policies.domain.controls import Control
+from policies.domain.library import (
+    CompiledObject,
+    ObjectRole,
+    Target,
+    VariantSpec,
+    compile_objects,
+    probe_pods,
+)
+from policies.domain.library.seccomp import CHECKS
+from policies.domain.objects import PolicyReport, WorkloadKind
+from policies.domain.observed import behaviour_of, policy_digest, read_policy
+from policies.domain.reports import Outcome, Result, read_results
+from tests.contract.planes import (
+    STRATEGIC_PATCH,
+    Manifest,
+    Plane,
+    Reply,
+    eventually,
+    object_path,
+    path_of,
+)
+from tests.unit.domain.seccomp_cases import CASES, RD, UN, Case, container, pod, wrapped
+
+pytestmark = pytest.mark.controlplane
+
+BOTH = tuple(Control)
+ADMITTED, WARNED, REFUSED = AnswerOutcome.ADMITTED, AnswerOutcome.WARNED, AnswerOutcome.REFUSED
+CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
+BAD_SPEC = pod(container("c", UN))
+UNSET_SPEC = pod(container("c"))
+GOOD_SPEC = pod(container("c"), profile=RD)
+WRAPPERS = (WorkloadKind.POD, WorkloadKind.DEPLOYMENT, WorkloadKind.CRON_JOB)
+SETTINGS = {
+    "new-cpol": ("plane_new", CPOL, "kyverno.io/v1"),
+    "new-vpol": ("plane_new", VPOL, "policies.kyverno.io/v1"),
+    "old-cpol": ("plane_old", CPOL, "kyverno.io/v1"),
+}
+
+# Kyverno gives a ClusterPolicy's webhook never less than its own default.
+SECONDS = {CPOL: 10, VPOL: 3}
+
+
+@dataclass
+class Shape:
+    """One variant on one plane, with a namespace that gets enforced and its neighbour."""
+
+    plane: Plane
+    spec: VariantSpec
+    home: str
+    neighbour: str
+
+    @property
+    def twin(self) -> str:
+        return f"{self.spec.name}-enforce"
+
+    def compiled(self) -> tuple[CompiledObject, ...]:
+        return compile_objects(self.spec, [self.home])
+
+    def answer(self, reply: Reply) -> PodAnswer:
+        names = [c.name for c in self.compiled()]
+        return read_answer(policies=names, warnings=reply.warnings, raw=reply.text)
+
+    def ask(self, manifest: Manifest, namespace: str) -> PodAnswer:
+        return self.answer(self.plane.create(manifest, namespace, dry_run=True))
+
+    def write(self, role: ObjectRole) -> None:
+        for c in self.compiled():
+            if c.role is role:
+                written = self.plane.create(c.manifest)
+                assert written.ok, written.text
+
+    def settle(self, namespace: str, outcome: AnswerOutcome) -> None:
+        bad = probe_pods(self.spec).bad
+        eventually(lambda: self.ask(bad, namespace), lambda a: a.outcome is outcome, in_a_row=3)
+
+    def clear(self) -> None:
+        for c in self.compiled():
+            self.plane.delete(c.manifest)
+        for name in (self.home, self.neighbour):
+            self.plane.delete(namespace_of(name))
+
+
+def namespace_of(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def of(kind: WorkloadKind, spec: Manifest, name: str) -> Manifest:
+    return wrapped(kind, spec, name=name)
+
+
+def violators() -> tuple[Manifest, ...]:
+    """What stands in the namespace before any policy does."""
+    held = of(WorkloadKind.POD, BAD_SPEC, "held")
+    held["metadata"]["finalizers"] = ["secprof.io/shape"]
+    running = of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "running")
+    running["spec"]["replicas"] = 1
+    return (
+        of(WorkloadKind.POD, BAD_SPEC, "old-bad"),
+        of(WorkloadKind.POD, UNSET_SPEC, "old-unset"),
+        of(WorkloadKind.POD, GOOD_SPEC, "old-good"),
+        held,
+        running,
+        of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "doomed"),
+    )
+
+
+def new_shape(plane: Plane, key: str, target: Target, api_version: str) -> Shape:
+    spec = VariantSpec(name=f"shape-{key}", target=target, api_version=api_version, controls=BOTH)
+    shape = Shape(plane, spec, f"shape-{key}-home", f"shape-{key}-next")
+    shape.clear()
+    for name in (shape.home, shape.neighbour):
+        path = object_path(namespace_of(name))
+        eventually(lambda path=path: plane.send("GET", path), lambda r: r.status == 404, seconds=60)
+        assert plane.create(namespace_of(name)).ok
+    return shape
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def audited(request: pytest.FixtureRequest) -> Iterator[Shape]:
+    """The Audit policy stands, over objects that were there before it."""
+    fixture, target, api_version = SETTINGS[request.param]
+    shape = new_shape(request.getfixturevalue(fixture), request.param, target, api_version)
+    try:
+        for manifest in violators():
+            created = shape.plane.create(manifest, shape.home)
+            assert created.ok, created.text
+        shape.write(ObjectRole.AUDIT)
+        shape.settle(shape.home, WARNED)
+        shape.settle(shape.neighbour, WARNED)
+        yield shape
+    finally:
+        held = violators()[3]
+        shape.plane.patch(held, {"metadata": {"finalizers": None}}, shape.home)
+        shape.clear()
+
+
+@pytest.fixture(scope="module")
+def enforced(audited: Shape) -> Shape:
+    """The twin stands too, for one of the two namespaces."""
+    for role in (ObjectRole.TWIN, ObjectRole.COMPANION):
+        for c in audited.compiled():
+            if c.role is role:
+                dry = audited.plane.create(c.manifest, dry_run=True)
+                assert dry.ok, dry.text
+        audited.write(role)
+    audited.settle(audited.home, REFUSED)
+    return audited
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_audit_bad_workload_is_admitted_with_a_warning(audited: Shape, kind: WorkloadKind) -> None:
+    answer = audited.ask(of(kind, BAD_SPEC, "new-bad"), audited.home)
+
+    assert (answer.outcome, answer.policy) == (WARNED, audited.spec.name)
+    assert answer.message in {check.message for check in CHECKS}
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_audit_good_workload_is_admitted_in_silence(audited: Shape, kind: WorkloadKind) -> None:
+    answer = audited.ask(of(kind, GOOD_SPEC, "new-good"), audited.home)
+
+    assert answer.outcome is ADMITTED
+    assert audited.spec.name not in answer.raw
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.admissible], ids=lambda c: c.id)
+def test_audit_engine_and_posture_agree_on_each_case(audited: Shape, case: Case) -> None:
+    answer = audited.ask(case.manifest(), audited.home)
+
+    assert answer.outcome is (ADMITTED if case.c1 else WARNED), answer
+    failed = {check.control for check in CHECKS if check.message in answer.raw}
+    expected = {c for c, passes in zip(BOTH, (case.c1, case.c2), strict=True) if not passes}
+    if audited.spec.target is VPOL and len(expected) > 1:
+        expected = {Control.DENY_UNCONFINED_SECCOMP}  # it stops at the first that fails
+    assert failed == expected
+
+
+def test_audit_has_a_webhook_of_its_own_that_never_stops_anything(audited: Shape) -> None:
+    for webhook in own_webhooks(audited, audited.spec.name):
+        assert webhook["failurePolicy"] == "Ignore"
+        assert webhook["timeoutSeconds"] == SECONDS[audited.spec.target]
+
+
+def test_audit_reports_say_fail_for_what_was_there_and_what_is_new(audited: Shape) -> None:
+    fresh = of(WorkloadKind.POD, BAD_SPEC, "reported")
+    assert audited.plane.create(fresh, audited.home).ok
+
+    expected = {
+        ("Pod", "old-bad", Outcome.FAIL),
+        ("Pod", "reported", Outcome.FAIL),
+        ("Pod", "old-good", Outcome.PASS),
+        ("Deployment", "running", Outcome.FAIL),
+    }
+    results = eventually(
+        lambda: results_in(audited, audited.home),
+        lambda found: expected <= {(r.kind, r.name, r.outcome) for r in found},
+        seconds=150,
+    )
+
+    ours = [r for r in results if r.policy == audited.spec.name]
+    source = "kyverno" if audited.spec.target is CPOL else "KyvernoValidatingPolicy"
+    rules = set(map(str, Control)) if audited.spec.target is CPOL else {""}
+    assert {r.source for r in ours} == {source}
+    assert {r.rule for r in ours} == rules
+
+
+@pytest.mark.parametrize("role", ObjectRole)
+def test_objects_are_stored_as_sent(enforced: Shape, role: ObjectRole) -> None:
+    for c in enforced.compiled():
+        if c.role is not role:
+            continue
+        stored = enforced.plane.get(c.manifest).body
+
+        assert behaviour_of(stored) == behaviour_of(c.manifest)
+        assert policy_digest(stored) == policy_digest(c.manifest)
+        read = read_policy(stored)
+        assert (read.role, read.enforced) == (role, c.namespaces)
+        assert read.updated_at is not None
+
+
+def test_objects_become_ready(enforced: Shape) -> None:
+    for c in enforced.compiled():
+        eventually(
+            lambda c=c: read_policy(enforced.plane.get(c.manifest).body).ready,
+            lambda ready: ready is True,
+        )
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_enforced_bad_workload_is_refused_here_and_admitted_next_door(
+    enforced: Shape, kind: WorkloadKind
+) -> None:
+    bad = of(kind, BAD_SPEC, "new-bad")
+
+    here, next_door = (enforced.ask(bad, ns) for ns in (enforced.home, enforced.neighbour))
+
+    assert (here.outcome, here.policy) == (REFUSED, enforced.twin)
+    assert here.message in {check.message for check in CHECKS}
+    assert (next_door.outcome, next_door.policy) == (WARNED, enforced.spec.name)
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_enforced_good_workload_is_admitted_everywhere(enforced: Shape, kind: WorkloadKind) -> None:
+    good = of(kind, GOOD_SPEC, "new-good")
+
+    for namespace in (enforced.home, enforced.neighbour):
+        assert enforced.ask(good, namespace).outcome is ADMITTED
+
+
+def test_enforced_probe_pods_prove_it(enforced: Shape) -> None:
+    probes = probe_pods(enforced.spec)
+
+    assert enforced.ask(probes.bad, enforced.home).outcome is REFUSED
+    assert enforced.ask(probes.good, enforced.home).outcome is ADMITTED
+    assert enforced.ask(probes.bad, enforced.neighbour).outcome is WARNED
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.admissible], ids=lambda c: c.id)
+def test_enforced_engine_and_posture_agree_on_each_case(enforced: Shape, case: Case) -> None:
+    answer = enforced.ask(case.manifest(), enforced.home)
+
+    assert answer.outcome is (ADMITTED if case.c1 else REFUSED), answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        (WorkloadKind.POD, "old-bad", {"metadata": {"labels": {"edited": "yes"}}}),
+        (WorkloadKind.POD, "old-unset", {"metadata": {"annotations": {"edited": "yes"}}}),
+        (WorkloadKind.DEPLOYMENT, "running", {"metadata": {"labels": {"edited": "yes"}}}),
+        (WorkloadKind.DEPLOYMENT, "running", {"spec": {"replicas": 0}}),
+        (
+            WorkloadKind.DEPLOYMENT,
+            "running",
+            {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}},
+        ),
+        (WorkloadKind.POD, "held", {"metadata": {"finalizers": None}}),
+    ],
+)
+def test_enforced_edit_that_leaves_the_pod_spec_alone_is_admitted(
+    enforced: Shape, kind: WorkloadKind, name: str, change: Manifest
+) -> None:
+    reply = enforced.plane.patch(of(kind, BAD_SPEC, name), change, enforced.home)
+
+    assert reply.ok, reply.text
+
+
+def test_enforced_scaling_of_what_violates_is_admitted(enforced: Shape) -> None:
+    deployment = of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "running")
+
+    reply = enforced.plane.patch(
+        deployment, {"spec": {"replicas": 2}}, enforced.home, subresource="scale"
+    )
+
+    assert reply.ok, reply.text
+
+
+@pytest.mark.parametrize("kind", [WorkloadKind.POD, WorkloadKind.DEPLOYMENT])
+def test_enforced_new_image_for_what_violates_is_refused(
+    enforced: Shape, kind: WorkloadKind
+) -> None:
+    name = {WorkloadKind.POD: "old-bad", WorkloadKind.DEPLOYMENT: "running"}[kind]
+    image: Manifest = {"spec": {"containers": [{"name": "c", "image": "secprof.invalid/other"}]}}
+    change = image if kind is WorkloadKind.POD else {"spec": {"template": image}}
+
+    reply = enforced.plane.patch(
+        of(kind, BAD_SPEC, name), change, enforced.home, content_type=STRATEGIC_PATCH
+    )
+
+    answer = enforced.answer(reply)
+    assert (answer.outcome, answer.policy) == (REFUSED, enforced.twin)
+
+
+def test_enforced_debug_container_is_refused_if_bad_and_admitted_if_good(enforced: Shape) -> None:
+    refuser = enforced.twin if enforced.spec.target is CPOL else f"{enforced.twin}-debug"
+
+    bad = debug(enforced, "bad", UN)
+    good = debug(enforced, "good", None)
+
+    answer = enforced.answer(bad)
+    assert (answer.outcome, answer.policy) == (REFUSED, refuser)
+    assert good.ok, good.text
+
+
+def debug(shape: Shape, name: str, profile: Manifest | None) -> Reply:
+    """Do what `kubectl debug` does to the good pod."""
+    return shape.plane.patch(
+        of(WorkloadKind.POD, GOOD_SPEC, "old-good"),
+        {"spec": {"ephemeralContainers": [container(name, profile)]}},
+        shape.home,
+        subresource="ephemeralcontainers",
+        content_type=STRATEGIC_PATCH,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (WorkloadKind.POD, "old-bad"),
+        (WorkloadKind.POD, "old-unset"),
+        (WorkloadKind.POD, "old-good"),
+        (WorkloadKind.DEPLOYMENT, "doomed"),
+    ],
+)
+def test_enforced_deletion_is_admitted(enforced: Shape, kind: WorkloadKind, name: str) -> None:
+    doomed = of(kind, BAD_SPEC, name)
+
+    assert enforced.plane.delete(doomed, enforced.home).ok
+    eventually(lambda: enforced.plane.get(doomed, enforced.home), lambda r: r.status == 404)
+
+
+def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shape) -> None:
+    for c in enforced.compiled()[1:]:
+        for webhook in own_webhooks(enforced, c.name):
+            assert webhook["failurePolicy"] == "Fail"
+            assert webhook["timeoutSeconds"] == SECONDS[enforced.spec.target]
+            conditions = [m["expression"] for m in webhook["matchConditions"]]
+            assert any(f"'{enforced.home}'" in expression for expression in conditions)
+
+
+def test_enforced_twin_adds_nothing_to_reports(enforced: Shape) -> None:
+    results = results_in(enforced, enforced.home)
+
+    assert {r.policy for r in results} == {enforced.spec.name}
+
+
+def test_without_its_twin_the_namespace_is_in_audit_again(enforced: Shape) -> None:
+    for c in enforced.compiled()[1:]:
+        assert enforced.plane.delete(c.manifest).ok
+
+    enforced.settle(enforced.home, WARNED)
+
+
+def own_webhooks(shape: Shape, policy: str) -> list[Manifest]:
+    path = path_of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
+    found = [
+        webhook
+        for configuration in shape.plane.send("GET", path).body["items"]
+        for webhook in configuration.get("webhooks", ())
+        if webhook["name"].endswith(f"-finegrained-{policy}")
+    ]
+    assert found
+    return found
+
+
+def results_in(shape: Shape, namespace: str) -> list[Result]:
+    path = path_of("wgpolicyk8s.io/v1alpha2", "PolicyReport", namespace)
+    reports = msgspec.convert(shape.plane.send("GET", path).body["items"], type=list[PolicyReport])
+    return [result for report in reports for result in read_results(report)]
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
+def test_older_version_of_the_api_gives_the_same_policy(plane_new: Plane, version: str) -> None:
+    shape = new_shape(plane_new, version, VPOL, f"policies.kyverno.io/{version}")
+    try:
+        for role in ObjectRole:
+            shape.write(role)
+        shape.settle(shape.home, REFUSED)
+        shape.settle(shape.neighbour, WARNED)
+
+        for c in shape.compiled():
+            assert policy_digest(shape.plane.get(c.manifest).body) == policy_digest(c.manifest)
+    finally:
+        shape.clear()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_thousand_namespaces_are_stored_and_enforced(
+    request: pytest.FixtureRequest, setting: str
+) -> None:
+    fixture, target, api_version = SETTINGS[setting]
+    shape = new_shape(request.getfixturevalue(fixture), f"{setting}-big", target, api_version)
+    many = [f"shape-team-with-a-rather-long-name-{number:05}" for number in range(1000)]
+    compiled = compile_objects(shape.spec, [*many, shape.home])
+    try:
+        for c in compiled:
+            written = shape.plane.create(c.manifest)
+            assert written.ok, written.text
+        shape.settle(shape.home, REFUSED)
+        shape.settle(shape.neighbour, WARNED)
+    finally:
+        for c in compiled:
+            shape.plane.delete(c.manifest)
+        shape.clear()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_one_control_alone_lets_unset_pods_through(
+    request: pytest.FixtureRequest, setting: str
+) -> None:
+    fixture, target, api_version = SETTINGS[setting]
+    shape = new_shape(request.getfixturevalue(fixture), f"{setting}-c2", target, api_version)
+    shape.spec = VariantSpec(
+        name=shape.spec.name,
+        target=target,
+        api_version=api_version,
+        controls=(Control.DENY_UNCONFINED_SECCOMP,),
+    )
+    try:
+        for role in ObjectRole:
+            shape.write(role)
+        shape.settle(shape.home, REFUSED)
+
+        unset = of(WorkloadKind.POD, UNSET_SPEC, "new-unset")
+        assert shape.ask(unset, shape.home).outcome is ADMITTED
+    finally:
+        shape.clear()
