@@ -188,10 +188,11 @@ def silence(webhook: str, path: str) -> ClusterError:
 
 def _path(policy: Policy, group: list[Policy]) -> str:
     if not policy.is_cluster_policy:
-        return "vpol/" + "/".join(member.name for member in group) + "?timeout=3s"
+        named = "/".join(member.name for member in group)
+        return f"vpol/{named}?timeout={policy.timeout_seconds}s"
     mode = "fail" if policy.fails_closed else "ignore"
     own = f"/finegrained/{policy.name}" if "-finegrained-" in policy.webhook else ""
-    return f"validate/{mode}{own}?timeout=3s"
+    return f"validate/{mode}{own}?timeout={policy.timeout_seconds}s"
 
 
 def _deny(webhook: str, failures: list[Failure], request: Request) -> None:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from policies.cluster.gateway import NAMESPACES, Answer, Resource
+from policies.cluster.gateway import CLUSTER_POLICIES, NAMESPACES, Answer, Resource
 from sandbox import defaulting, kinds
 from sandbox.admission import Request, review, silence
 from sandbox.faults import Fault, is_set
@@ -15,7 +15,7 @@ from sandbox.store import Key, Manifest, Store, key_of
 Clock = Callable[[], datetime]
 MANAGER = "secprof"
 DEPRECATION = (
-    "kyverno.io/v1 ClusterPolicy is deprecated and will be removed in a future release; migrate to ValidatingPolicy, "
+    "ClusterPolicy is deprecated and will be removed in a future release; migrate to ValidatingPolicy, "
     "MutatingPolicy, GeneratingPolicy or ImageValidatingPolicy (policies.kyverno.io), "
     "see https://kyverno.io/docs/guides/migration-to-cel/"
 )
@@ -46,7 +46,7 @@ class ApiServer:
             self._require_namespace(resource, manifest)
             defaulting.fill_in(manifest)
             defaulting.check(manifest)
-            warnings = () if forced else self._admit(Request("CREATE", manifest))
+            warnings = () if forced else self._admit(resource, Request("CREATE", manifest))
             if self._store.find(key) is not None:
                 raise exists_already(resource, key.name)
             if key.kind in kinds.POLICY_KINDS:
@@ -79,7 +79,7 @@ class ApiServer:
             defaulting.fill_in(manifest)
             defaulting.check(manifest)
             request = Request("UPDATE", manifest, old, subresource)
-            warnings = () if forced else self._admit(request)
+            warnings = () if forced else self._admit(resource, request)
             if manifest == old:
                 return Answer(manifest, warnings)
             if manifest.get("spec") != old.get("spec"):
@@ -106,7 +106,7 @@ class ApiServer:
                 self._store.next_version()
                 self._store.remove(key)
                 self._collect_garbage(key, old)
-        return Answer({})
+        return Answer({}, _deprecation(resource))
 
     def read(self, resource: Resource, key: Key) -> Manifest:
         found = self._store.find(key)
@@ -114,18 +114,17 @@ class ApiServer:
             raise not_found(resource, key.name)
         return found
 
-    def _admit(self, request: Request) -> tuple[str, ...]:
+    def _admit(self, resource: Resource, request: Request) -> tuple[str, ...]:
         if request.kind in kinds.POLICY_KINDS:
-            return self._admit_policy(request)
+            return self._admit_policy(resource, request)
         return review(self._store, request)
 
-    def _admit_policy(self, request: Request) -> tuple[str, ...]:
-        cluster_policy = request.kind == "ClusterPolicy"
+    def _admit_policy(self, resource: Resource, request: Request) -> tuple[str, ...]:
         if is_set(self._store, Fault.ENGINE_DOWN):
-            name = "mutate-policy" if cluster_policy else "validate-policy"
-            path = "policymutate" if cluster_policy else "policyvalidate"
-            raise silence(f"{name}.kyverno.svc", f"{path}?timeout=10s")
-        return (DEPRECATION,) if cluster_policy else ()
+            # Only the old kinds are sent to the mutating webhook, which comes first.
+            verb = "mutate" if request.kind == CLUSTER_POLICIES.kind else "validate"
+            raise silence(f"{verb}-policy.kyverno.svc", f"policy{verb}?timeout=10s")
+        return _deprecation(resource)
 
     def _finish(self, manifest: Manifest, warnings: tuple[str, ...], *, dry_run: bool) -> Answer:
         if dry_run:
@@ -186,6 +185,13 @@ class ApiServer:
                     child = key_of(manifest)
                     self._store.remove(child)
                     self._collect_garbage(child, manifest)
+
+
+def _deprecation(resource: Resource) -> tuple[str, ...]:
+    """The warning that every request for a ClusterPolicy is answered with."""
+    if resource.kind != CLUSTER_POLICIES.kind:
+        return ()
+    return (f"{resource.api_version} {DEPRECATION}",)
 
 
 def _label_namespace(manifest: Manifest) -> None:

@@ -56,6 +56,14 @@ class Sandbox:
             return self._server.create(manifest, forced=forced)
         return self._server.replace(_namespaced(manifest), forced=forced)
 
+    def create(self, manifest: Manifest) -> Answer:
+        """Create an object, through admission. Raises ClusterError."""
+        return self._server.create(manifest)
+
+    def replace(self, manifest: Manifest) -> Answer:
+        """Replace an object, through admission. Raises ClusterError."""
+        return self._server.replace(_namespaced(manifest))
+
     def delete(self, resource: Resource, name: str, *, namespace: str = "") -> None:
         """Delete an object and what it owns. Raises NotFound."""
         self._server.delete(resource, name, namespace=namespace)

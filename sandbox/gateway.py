@@ -113,7 +113,7 @@ class SandboxGateway:
     def _meet(self, resource: Resource, verb: str) -> None:
         self._request()
         if not kinds.is_served(resource):
-            raise not_served()
+            raise not_served(resource)
         faults.meet_authorisation(self._store, resource, verb)
 
     def _receive(self, *bodies: bytes) -> None:

@@ -17,6 +17,7 @@ from sandbox.store import Manifest
 NAMESPACE_LIST = re.compile(
     r"request\.namespace in \[(?P<names>\s*('[a-z0-9-]*'(\s*,\s*'[a-z0-9-]*')*)?\s*)\]"
 )
+DEFAULT_TIMEOUT_SECONDS = 10
 AUTOGEN_ANNOTATION = "pod-policies.kyverno.io/autogen-controllers"
 CONTROLLERS = frozenset(
     {
@@ -59,6 +60,7 @@ class Policy:
     rules: tuple[Rule, ...]
     webhook: str
     fails_closed: bool
+    timeout_seconds: int
     webhook_namespaces: frozenset[str] | None
     """Where the API server calls the webhook; None for everywhere."""
     webhook_changed_only: bool
@@ -163,6 +165,8 @@ def _cluster_policy(manifest: Manifest) -> Policy:
         rules=tuple(_rule(rule, default) for rule in _filled(spec.get("rules"), "spec.rules")),
         webhook=_webhook("validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
+        # In its own webhook a ClusterPolicy gets Kyverno's limit, whatever it asks for.
+        timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
         webhook_namespaces=namespaces,
         webhook_changed_only=changed_only,
         # In a webhook of its own a policy is evaluated whole, and a failure that does not block warns.
@@ -228,7 +232,8 @@ def _validating_policy(manifest: Manifest) -> Policy:
     # Without actions a ValidatingPolicy denies.
     actions = spec.get("validationActions") or ["Deny"]
     fails_closed = _fails_closed(spec.get("failurePolicy") or "Fail")
-    own = bool(conditions) or "timeoutSeconds" in (spec.get("webhookConfiguration") or {})
+    timeout = (spec.get("webhookConfiguration") or {}).get("timeoutSeconds")
+    own = bool(conditions) or timeout is not None
     rule = Rule(
         name="",
         checks=_checks(spec.get("validations"), spec.get("variables"), ""),
@@ -244,6 +249,7 @@ def _validating_policy(manifest: Manifest) -> Policy:
         rules=(rule,),
         webhook=_webhook("vpol.validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
+        timeout_seconds=timeout or DEFAULT_TIMEOUT_SECONDS,
         webhook_namespaces=namespaces,
         webhook_changed_only=changed_only,
         warns="Warn" in actions,

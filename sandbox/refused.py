@@ -5,7 +5,7 @@ import json
 from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import Resource
 from policies.cluster.refusals import refusal
-from sandbox.kinds import full_name
+from sandbox.kinds import full_name, is_built_in
 
 
 def refused(status: int, text: str) -> ClusterError:
@@ -18,8 +18,11 @@ def not_found(resource: Resource, name: str) -> ClusterError:
     return refused(404, f'{full_name(resource)} "{name}" not found')
 
 
-def not_served() -> ClusterError:
-    return refused(404, "the server could not find the requested resource")
+def not_served(resource: Resource) -> ClusterError:
+    """A path that leads nowhere: only the built-in groups answer such with a Status."""
+    if is_built_in(resource):
+        return refused(404, "the server could not find the requested resource")
+    return refusal(404, b"404 page not found\n")
 
 
 def exists_already(resource: Resource, name: str) -> ClusterError:
