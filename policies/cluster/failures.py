@@ -70,7 +70,10 @@ def _tls(error: Exception, host: str) -> ClusterError:
             words = _CERTIFICATE_WORDS.get(each.verify_code, each.verify_message)
             return TlsFailed(f"The API server {host} is not trusted: {words}.")
         if isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return Unreachable(f"{host} closed the connection during the TLS handshake.")
+            # Also what is left of TLS 1.3's refusal of our certificate when we were still writing.
+            return Unreachable(
+                f"{host} closed the connection during the TLS handshake; it may want a client certificate."
+            )
         if isinstance(each, ssl.SSLError) and each.reason:
             return TlsFailed(f"The TLS handshake with {host} failed: {_words(each.reason)}.")
     return TlsFailed(f"The TLS handshake with {host} failed.")
