@@ -22,6 +22,7 @@ from launch.terminal import foreground
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 ROLES = ("viewer", "operator", "approver", "auditor", "admin")
+GO = ("go", "/usr/local/go/bin/go")
 START_SECONDS = 60
 PLANES_SECONDS = 30 * 60
 """The first start of a control plane builds it."""
@@ -109,9 +110,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def installation(environ: Mapping[str, str], *, kyverno: bool) -> Installation:
+def installation(
+    environ: Mapping[str, str], *, kyverno: bool, find: Callable[[str], str | None] = shutil.which
+) -> Installation:
     """Find the directory of this demo. Raises DemoFailed for the Kyverno demo on a machine without Go."""
-    if kyverno and not (shutil.which("go") or Path("/usr/local/go/bin/go").exists()):
+    if kyverno and not any(map(find, GO)):
         raise DemoFailed(
             "make demo-kyverno builds a real control plane and needs Go (https://go.dev/dl/), which is not on PATH."
             " `make demo` needs nothing but Python."
