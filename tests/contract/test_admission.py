@@ -1,0 +1,407 @@
+"""What both clusters say to a pod: warned in Audit, refused where the twin denies, edits let through."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from policies.cluster.errors import ClusterError, RejectedByAdmission
+from policies.cluster.gateway import Answer, Manifest, Verb, Write
+from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
+from policies.domain.controls import Control
+from policies.domain.library import (
+    CompiledObject,
+    ObjectRole,
+    Target,
+    VariantSpec,
+    compile_objects,
+    probe_pods,
+)
+from policies.domain.objects import WorkloadKind
+from sandbox.kinds import resource_of
+from tests.contract.clusters import Cluster, refused
+from tests.contract.planes import eventually
+from tests.unit.domain.seccomp_cases import CASES, RD, UN, Case, container, pod, wrapped
+
+ADMITTED, WARNED, REFUSED = AnswerOutcome.ADMITTED, AnswerOutcome.WARNED, AnswerOutcome.REFUSED
+BAD = pod(container("c", UN))
+UNSET = pod(container("c"))
+GOOD = pod(container("c"), profile=RD)
+JUDGED_KINDS = (
+    WorkloadKind.DEPLOYMENT,
+    WorkloadKind.STATEFUL_SET,
+    WorkloadKind.DAEMON_SET,
+    WorkloadKind.JOB,
+    WorkloadKind.CRON_JOB,
+)
+POD_CASES = [
+    case
+    for case in CASES
+    # An ephemeral container cannot be created with its pod.
+    if case.admissible and case.kind is WorkloadKind.POD and "ephemeralContainers" not in case.spec
+]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A variant on a cluster, with the namespace that gets enforced and its neighbour."""
+
+    cluster: Cluster
+    spec: VariantSpec
+    home: str
+    neighbour: str
+
+    @property
+    def compiled(self) -> tuple[CompiledObject, ...]:
+        return compile_objects(self.spec, [self.home])
+
+    @property
+    def twin(self) -> str:
+        return self.of(ObjectRole.TWIN).name
+
+    @property
+    def is_cluster_policy(self) -> bool:
+        return self.spec.target is Target.CLUSTER_POLICY
+
+    def of(self, role: ObjectRole) -> CompiledObject:
+        return next(compiled for compiled in self.compiled if compiled.role is role)
+
+    def message(self, control: Control) -> str:
+        """The text that the compiled policy has for who fails this control."""
+        spec = self.compiled[0].manifest["spec"]
+        if self.is_cluster_policy:
+            return str(
+                next(r for r in spec["rules"] if r["name"] == control)["validate"]["message"]
+            )
+        order = (Control.DENY_UNCONFINED_SECCOMP, Control.REQUIRE_SECCOMP)
+        return str(spec["validations"][order.index(control)]["message"])
+
+    def ask(self, manifest: Manifest, namespace: str) -> PodAnswer:
+        names = [compiled.name for compiled in self.compiled]
+        try:
+            answer = self.cluster.gateway.dry_run_pod(namespace, manifest)
+        except RejectedByAdmission as error:
+            return read_answer(
+                policies=names, warnings=(), rejected_by=error.webhook, raw=error.raw
+            )
+        return read_answer(policies=names, warnings=answer.warnings)
+
+    def settle(self, namespace: str, outcome: AnswerOutcome) -> None:
+        bad = probe_pods(self.spec).bad
+        eventually(lambda: self.ask(bad, namespace), lambda a: a.outcome is outcome, in_a_row=3)
+
+    def patch(self, kind: WorkloadKind, name: str, change: Manifest) -> ClusterError | None:
+        manifest = wrapped(kind, BAD, name=name)
+        return refused(lambda: self.cluster.patch(manifest, self.home, change))
+
+
+@pytest.fixture(scope="module")
+def audited(cluster: Cluster, spec: VariantSpec) -> Iterator[Ground]:
+    """The Audit policy stands, over objects that were there before it."""
+    home, neighbour = cluster.make_namespace("home"), cluster.make_namespace("next")
+    for kind, body, name in (
+        (WorkloadKind.POD, BAD, "old-bad"),
+        (WorkloadKind.POD, GOOD, "old-good"),
+        (WorkloadKind.DEPLOYMENT, UNSET, "old-unset"),
+        (WorkloadKind.CRON_JOB, BAD, "old-cron"),
+    ):
+        cluster.apply(wrapped(kind, body, name=name), home)
+    ground = Ground(cluster, spec, home, neighbour)
+    cluster.create([ground.of(ObjectRole.AUDIT)])
+    ground.settle(home, WARNED)
+    ground.settle(neighbour, WARNED)
+    yield ground
+    cluster.remove([ground.of(ObjectRole.AUDIT)])
+
+
+@pytest.fixture(scope="module")
+def enforced(audited: Ground) -> Iterator[Ground]:
+    """The twin stands too, and its companion where there is one."""
+    audited.cluster.create(audited.compiled[1:])
+    audited.settle(audited.home, REFUSED)
+    yield audited
+    audited.cluster.remove(audited.compiled[1:])
+
+
+def warnings_of(ground: Ground, failed: tuple[Control, ...]) -> tuple[str, ...]:
+    """The warnings that the Audit policy owes a pod, word for word."""
+    name = ground.spec.name
+    if ground.is_cluster_policy:
+        return tuple(f"policy {name}.{control}: {ground.message(control)}" for control in failed)
+    return tuple(f"Policy {name} failed: {ground.message(control)}" for control in failed[:1])
+
+
+def failed_controls(case: Case) -> tuple[Control, ...]:
+    passes = {Control.DENY_UNCONFINED_SECCOMP: case.c2, Control.REQUIRE_SECCOMP: case.c1}
+    return tuple(control for control, passed in passes.items() if not passed)
+
+
+@pytest.mark.parametrize("case", POD_CASES, ids=lambda case: case.id)
+def test_audit_pod_is_admitted_with_the_warnings_it_deserves(audited: Ground, case: Case) -> None:
+    answer = audited.cluster.gateway.dry_run_pod(audited.home, case.manifest())
+
+    ours = tuple(text for text in answer.warnings if audited.spec.name in text)
+    assert sorted(ours) == sorted(warnings_of(audited, failed_controls(case)))
+
+
+def test_audit_probes_are_warned_and_admitted(audited: Ground) -> None:
+    probes = probe_pods(audited.spec)
+
+    assert audited.ask(probes.bad, audited.home).outcome is WARNED
+    assert audited.ask(probes.good, audited.home).outcome is ADMITTED
+
+
+@pytest.mark.parametrize("kind", JUDGED_KINDS)
+def test_audit_controller_is_admitted_with_a_warning_under_the_derived_name(
+    audited: Ground, kind: WorkloadKind
+) -> None:
+    name = f"new-{kind.lower()}"
+
+    answer = audited.cluster.apply(wrapped(kind, UNSET, name=name), audited.home)
+
+    (warning,) = (text for text in answer.warnings if audited.spec.name in text)
+    prefix = "autogen-cronjob-" if kind is WorkloadKind.CRON_JOB else "autogen-"
+    message = audited.message(Control.REQUIRE_SECCOMP)
+    if audited.is_cluster_policy:
+        assert warning == f"policy {audited.spec.name}.{prefix}require-seccomp: {message}"
+    else:
+        assert warning == f"Policy {audited.spec.name} failed: {message}"
+
+
+@pytest.mark.parametrize("kind", [WorkloadKind.REPLICA_SET, WorkloadKind.POD_TEMPLATE])
+def test_audit_kind_that_admission_leaves_out_gets_no_warning(
+    audited: Ground, kind: WorkloadKind
+) -> None:
+    answer = audited.cluster.apply(wrapped(kind, BAD, name="silent"), audited.home)
+
+    assert not [text for text in answer.warnings if audited.spec.name in text]
+
+
+def test_audit_replication_controller_is_judged_by_a_cluster_policy_alone(audited: Ground) -> None:
+    manifest = wrapped(WorkloadKind.REPLICATION_CONTROLLER, UNSET, name="old-kind")
+
+    answer = audited.cluster.apply(manifest, audited.home)
+
+    ours = [text for text in answer.warnings if audited.spec.name in text]
+    assert len(ours) == (1 if audited.is_cluster_policy else 0)
+
+
+def test_audit_nothing_is_ever_refused_by_label_or_image(audited: Ground) -> None:
+    edited = {"metadata": {"labels": {"edited": "yes"}}}
+
+    assert audited.patch(WorkloadKind.POD, "old-bad", edited) is None
+
+
+@pytest.mark.parametrize("case", POD_CASES, ids=lambda case: case.id)
+def test_enforced_pod_is_refused_exactly_if_it_fails(enforced: Ground, case: Case) -> None:
+    answer = enforced.ask(case.manifest(), enforced.home)
+
+    assert answer.outcome is (REFUSED if failed_controls(case) else ADMITTED), answer
+
+
+def test_enforced_bad_pod_is_refused_with_the_text_of_its_engine(enforced: Ground) -> None:
+    with pytest.raises(RejectedByAdmission) as caught:
+        enforced.cluster.gateway.dry_run_pod(enforced.home, probe_pods(enforced.spec).bad)
+
+    error = caught.value
+    stem = "" if enforced.is_cluster_policy else "vpol."
+    webhook = f"{stem}validate.kyverno.svc-fail-finegrained-{enforced.twin}"
+    assert (error.status, error.webhook) == (400, webhook)
+    unconfined, require = map(
+        enforced.message, (Control.DENY_UNCONFINED_SECCOMP, Control.REQUIRE_SECCOMP)
+    )
+    lead = f'admission webhook "{webhook}" denied the request: '
+    if enforced.is_cluster_policy:
+        assert error.raw == (
+            f"{lead}\n\nresource Pod/{enforced.home}/secprof-probe-bad was blocked due to the following policies "
+            f"\n\n{enforced.twin}:\n  deny-unconfined-seccomp: '{unconfined}'\n  require-seccomp: '{require}'\n"
+        )
+    else:
+        assert error.raw == f"{lead}Policy {enforced.twin} failed: {unconfined}"
+
+
+def test_enforced_neighbour_is_only_warned(enforced: Ground) -> None:
+    probes = probe_pods(enforced.spec)
+
+    answer = enforced.ask(probes.bad, enforced.neighbour)
+
+    assert (answer.outcome, answer.policy) == (WARNED, enforced.spec.name)
+    for namespace in (enforced.home, enforced.neighbour):
+        assert enforced.ask(probes.good, namespace).outcome is ADMITTED
+
+
+@pytest.mark.parametrize("kind", JUDGED_KINDS)
+def test_enforced_bad_controller_is_refused_and_a_good_one_admitted(
+    enforced: Ground, kind: WorkloadKind
+) -> None:
+    bad, good = (wrapped(kind, body, name=f"late-{kind.lower()}") for body in (UNSET, GOOD))
+
+    error = refused(lambda: enforced.cluster.apply(bad, enforced.home))
+
+    assert isinstance(error, RejectedByAdmission)
+    assert error.webhook.endswith(f"-finegrained-{enforced.twin}")
+    assert enforced.message(Control.REQUIRE_SECCOMP) in error.raw
+    assert refused(lambda: enforced.cluster.apply(good, enforced.home)) is None
+
+
+LABELLED = {"metadata": {"labels": {"edited": "yes"}}}
+IMAGE = {"containers": [{**container("c", UN), "image": "secprof.invalid/other:none"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        (WorkloadKind.POD, "old-bad", LABELLED),
+        (WorkloadKind.POD, "old-bad", {"metadata": {"annotations": {"edited": "yes"}}}),
+        (WorkloadKind.DEPLOYMENT, "old-unset", LABELLED),
+        (WorkloadKind.DEPLOYMENT, "old-unset", {"spec": {"replicas": 1}}),
+        (
+            WorkloadKind.DEPLOYMENT,
+            "old-unset",
+            {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}},
+        ),
+        (WorkloadKind.CRON_JOB, "old-cron", {"spec": {"suspend": True}}),
+    ],
+)
+def test_enforced_edit_of_what_violates_that_leaves_the_pod_spec_alone_is_admitted(
+    enforced: Ground, kind: WorkloadKind, name: str, change: Manifest
+) -> None:
+    assert enforced.patch(kind, name, change) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        (WorkloadKind.POD, "old-bad", {"spec": IMAGE}),
+        (WorkloadKind.DEPLOYMENT, "old-unset", {"spec": {"template": {"spec": IMAGE}}}),
+        (
+            WorkloadKind.CRON_JOB,
+            "old-cron",
+            {"spec": {"jobTemplate": {"spec": {"template": {"spec": IMAGE}}}}},
+        ),
+    ],
+)
+def test_enforced_new_image_for_what_violates_is_refused(
+    enforced: Ground, kind: WorkloadKind, name: str, change: Manifest
+) -> None:
+    error = enforced.patch(kind, name, change)
+
+    assert isinstance(error, RejectedByAdmission), error
+    assert error.webhook.endswith(f"-finegrained-{enforced.twin}")
+
+
+def test_enforced_new_image_for_what_is_good_is_admitted(enforced: Ground) -> None:
+    image = {"spec": {"containers": [{"name": "c", "image": "secprof.invalid/other:none"}]}}
+
+    assert enforced.patch(WorkloadKind.POD, "old-good", image) is None
+
+
+def debug(ground: Ground, profile: Manifest | None) -> Answer:
+    return ground.cluster.debug(ground.home, "old-good", container("debugger", profile))
+
+
+def test_enforced_debug_container_is_refused_if_bad(enforced: Ground) -> None:
+    error = refused(lambda: debug(enforced, UN))
+
+    role = ObjectRole.TWIN if enforced.is_cluster_policy else ObjectRole.COMPANION
+    assert isinstance(error, RejectedByAdmission)
+    assert error.webhook.endswith(f"-finegrained-{enforced.of(role).name}")
+    assert enforced.message(Control.DENY_UNCONFINED_SECCOMP) in error.raw
+
+
+@pytest.mark.parametrize("profile", [None, RD])
+def test_enforced_debug_container_is_admitted_if_good(
+    enforced: Ground, profile: Manifest | None
+) -> None:
+    assert refused(lambda: debug(enforced, profile)) is None
+
+
+def test_enforced_deletion_of_what_violates_is_admitted(enforced: Ground) -> None:
+    manifest = wrapped(WorkloadKind.CRON_JOB, BAD, name="old-cron")
+
+    assert refused(lambda: enforced.cluster.delete(manifest, enforced.home)) is None
+
+
+def test_enforced_edit_of_the_twins_list_moves_what_is_enforced(enforced: Ground) -> None:
+    wider = compile_objects(enforced.spec, [enforced.home, enforced.neighbour])
+    try:
+        write_twin(enforced, wider)
+        enforced.settle(enforced.neighbour, REFUSED)
+        enforced.settle(enforced.home, REFUSED)
+    finally:
+        write_twin(enforced, enforced.compiled)
+    enforced.settle(enforced.neighbour, WARNED)
+    enforced.settle(enforced.home, REFUSED)
+
+
+def write_twin(ground: Ground, compiled: tuple[CompiledObject, ...]) -> None:
+    twin = next(each for each in compiled if each.role is ObjectRole.TWIN)
+    resource = resource_of(twin.manifest)
+
+    def attempt() -> bool:
+        found = ground.cluster.gateway.get(resource, twin.name)["metadata"]
+        guards = {"uid": found["uid"], "resource_version": found["resourceVersion"]}
+        change = Write(Verb.REPLACE, resource, twin.name, twin.manifest, **guards)
+        return refused(lambda: ground.cluster.gateway.write(change, dry_run=False)) is None
+
+    eventually(attempt, bool)
+
+
+def test_enforced_message_edited_by_hand_is_what_the_refused_read(enforced: Ground) -> None:
+    twin = enforced.of(ObjectRole.TWIN)
+    message = "Ask the platform team for help."
+    edited = with_message(enforced, message)
+    enforced.cluster.patch(twin.manifest, "", {"spec": edited})
+
+    answer = eventually(
+        lambda: enforced.ask(probe_pods(enforced.spec).bad, enforced.home),
+        lambda answer: message in answer.raw,
+    )
+
+    assert answer.outcome is REFUSED
+    enforced.cluster.patch(twin.manifest, "", {"spec": twin.manifest["spec"]})
+    eventually(
+        lambda: enforced.ask(probe_pods(enforced.spec).bad, enforced.home),
+        lambda answer: message not in answer.raw,
+        in_a_row=3,
+    )
+
+
+def with_message(ground: Ground, message: str) -> Manifest:
+    """The list in the twin's spec that holds the messages, all set to this one."""
+    spec = ground.of(ObjectRole.TWIN).manifest["spec"]
+    if not ground.is_cluster_policy:
+        return {"validations": [{**each, "message": message} for each in spec["validations"]]}
+    rules = []
+    for rule in spec["rules"]:
+        validate = rule["validate"]
+        said = [{**each, "message": message} for each in validate["cel"]["expressions"]]
+        cel = {**validate["cel"], "expressions": said}
+        rules.append({**rule, "validate": {**validate, "message": message, "cel": cel}})
+    return {"rules": rules}
+
+
+def test_enforced_twin_of_another_variant_denies_on_its_own(enforced: Ground) -> None:
+    only = replace(
+        enforced.spec,
+        name=f"{enforced.spec.name}-c2",
+        controls=(Control.DENY_UNCONFINED_SECCOMP,),
+    )
+    ground = Ground(enforced.cluster, only, enforced.neighbour, enforced.home)
+    unset = wrapped(WorkloadKind.POD, UNSET, name="unset")
+    enforced.cluster.create(ground.compiled)
+    try:
+        ground.settle(ground.home, REFUSED)
+
+        assert ground.ask(unset, ground.home).outcome is ADMITTED
+    finally:
+        enforced.cluster.remove(ground.compiled)
+
+
+def test_without_its_twin_the_namespace_is_only_warned_again(enforced: Ground) -> None:
+    enforced.cluster.remove(enforced.compiled[1:])
+    try:
+        enforced.settle(enforced.home, WARNED)
+    finally:
+        enforced.cluster.create(enforced.compiled[1:])
+    enforced.settle(enforced.home, REFUSED)
