@@ -84,7 +84,7 @@ def bring_up(home: Home, kyverno: str) -> None:
         _create(home, programs, kyverno)
     elif state.kyverno != kyverno:
         raise OtherVersion(f"{home.name!r} runs Kyverno {state.kyverno}; take it down first.")
-    elif all(condition(state, part) is not Condition.GONE for part in PARTS):
+    elif all(condition(state, part) is Condition.RUNNING for part in PARTS):
         logger.info("%s is already up.", home.name)
     else:
         start(home, PARTS, programs)
@@ -104,15 +104,13 @@ def start(home: Home, chosen: Iterable[str], programs: Programs) -> None:
     Raises:
         NotReady: one died or took too long; the message ends with its log.
     """
-    chosen = tuple(chosen)
-    began = {part: datetime.now(UTC) for part in chosen}
+    state = read(home)
+    idle = [part for part in chosen if condition(state, part) is not Condition.RUNNING]
     # Kyverno's programs come to nothing before there is an API server, but do not need each other.
-    for part in (part for part in chosen if part not in KYVERNO):
-        _spawn(home, part, programs)
-        _await(home, part, began[part])
-    together = [part for part in chosen if part in KYVERNO]
-    for part in together:
-        _spawn(home, part, programs)
+    for part in (part for part in idle if part not in KYVERNO):
+        _await(home, part, began=_set_going(home, part, programs))
+    together = [part for part in idle if part in KYVERNO]
+    began = {part: _set_going(home, part, programs) for part in together}
     for part in together:
         _await(home, part, began[part])
 
@@ -179,16 +177,19 @@ def _prepare_kyverno(home: Home, state: State, programs: Programs) -> None:
     )
 
 
-def _spawn(home: Home, part: str, programs: Programs) -> None:
+def _set_going(home: Home, part: str, programs: Programs) -> datetime:
+    began = datetime.now(UTC)
     state = read(home)
-    if condition(state, part) is not Condition.GONE:
-        return
+    if condition(state, part) is Condition.PAUSED:
+        processes.resume(state.processes[part])
+        return began
     process = processes.spawn(
         parts.command(part, programs, home, state.ports),
         parts.environment(part, home),
         home.log(part),
     )
     home.write(replace(state, processes={**state.processes, part: process}))
+    return began
 
 
 def _await(home: Home, part: str, began: datetime) -> None:

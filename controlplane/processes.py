@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,9 @@ class Condition(StrEnum):
     GONE = "gone"
 
 
+_ALIVE = frozenset({Condition.RUNNING, Condition.PAUSED})
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process id and when it started, in clock ticks since boot."""
@@ -35,7 +38,7 @@ class Process:
     started: int
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Process:
     """Start a program in a session of its own, its output appended to the log."""
     file_actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -80,6 +83,18 @@ def send(process: Process, number: signal.Signals) -> None:
             os.close(descriptor)
 
 
+def pause(process: Process) -> None:
+    """Freeze a process and wait until it stands still; nothing happens if it is gone."""
+    send(process, signal.SIGSTOP)
+    # The signal takes effect thread by thread.
+    _wait_while(process, {Condition.RUNNING}, _KILL_SECONDS)
+
+
+def resume(process: Process) -> None:
+    """Let a paused process go on."""
+    send(process, signal.SIGCONT)
+
+
 def end(process: Process, grace_seconds: float = 0.0) -> None:
     """Terminate a process, by force after the grace, and wait until it is gone.
 
@@ -88,17 +103,17 @@ def end(process: Process, grace_seconds: float = 0.0) -> None:
     """
     if grace_seconds:
         send(process, signal.SIGTERM)
-        send(process, signal.SIGCONT)
-        if _gone_within(process, grace_seconds):
+        resume(process)
+        if _wait_while(process, _ALIVE, grace_seconds):
             return
     send(process, signal.SIGKILL)
-    if not _gone_within(process, _KILL_SECONDS):
+    if not _wait_while(process, _ALIVE, _KILL_SECONDS):
         raise Unkillable(f"Process {process.pid} does not end.")
 
 
-def _gone_within(process: Process, seconds: float) -> bool:
+def _wait_while(process: Process, conditions: Set[Condition], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while look(process) is not Condition.GONE:
+    while look(process) in conditions:
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
