@@ -10,7 +10,7 @@ export SECPROF_DEBUG ?= 1
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
 	@echo "make demo-kyverno  the same on a real kube-apiserver with a real Kyverno (needs Go)"
-	@echo "make test          all tests; DATABASE_URL= for another database than SQLite"
+	@echo "make test          all tests; ARGS=\"-k flip\" for some, DATABASE_URL= for PostgreSQL"
 	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
 	@echo "make lint          format, lint, types, import rules, templates"
 
@@ -27,10 +27,10 @@ demo-kyverno: environment
 	@exec $(BIN)/python -m launch.demo --with-parent --kyverno
 
 test: development
-	@$(BIN)/python -m launch.testing
+	@exec $(BIN)/python -m launch.testing $(ARGS)
 
 contract: development
-	@exec $(BIN)/python -m pytest tests/contract -m controlplane
+	@exec $(BIN)/python -m launch.testing --contract $(ARGS)
 
 lint: development
 	@.ci/lint
