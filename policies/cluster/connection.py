@@ -4,7 +4,6 @@ Its text never shows a secret. `kubeconfig` makes it from what a user pastes, `c
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,7 +32,3 @@ class Connection:
             if value
         ]
         return f"Connection({self.server!r}, with {' and '.join(held) or 'no credential'})"
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.server).hostname or ""

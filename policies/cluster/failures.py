@@ -35,9 +35,6 @@ _CONNECT_WORDS = {
 
 def failure(error: Exception, *, host: str) -> ClusterError:
     """Word why no whole answer came from this host."""
-    if isinstance(error, ApiException):
-        # The client turns a urllib3 SSLError into text; the error itself is only its context.
-        return _tls(error, host)
     if isinstance(error, AddressRefused):
         return Unreachable(f"The API server {host} is not called: {error}.")
     if isinstance(error, wire.NewConnectionError):
@@ -46,7 +43,8 @@ def failure(error: Exception, *, host: str) -> ClusterError:
         return TimedOut(f"The API server {host} did not accept a connection in time.")
     if isinstance(error, wire.ReadTimeoutError):
         return TimedOut(f"The API server {host} did not answer in time.")
-    if isinstance(error, wire.SSLError):
+    if isinstance(error, wire.SSLError | ApiException):
+        # The client turns a urllib3 SSLError into an ApiException, and the error itself is only its context.
         return _tls(error, host)
     if isinstance(error, wire.DecodeError):
         return Malformed(f"The answer of {host} is not compressed as it says.")

@@ -5,11 +5,15 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from kubernetes.client.exceptions import ApiException
+from urllib3 import exceptions as wire
 
 from policies.cluster import errors
+from policies.cluster.failures import failure
 from policies.cluster.gateway import CLUSTER_POLICIES, Verb, Write
 from policies.cluster.kubernetes import KubernetesGateway
 from tests.unit.cluster.authority import Authority, key_pem, new_key
@@ -195,6 +199,64 @@ def test_name_that_leads_to_metadata_is_refused_before_any_connection(
 
     with pytest.raises(errors.Unreachable, match="link-local or metadata"):
         gateway.version()
+
+
+def test_name_that_changes_its_address_is_looked_at_again(
+    stub: Stub, open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second lookup, the one that connects, leads to loopback."""
+    lookups = iter(["203.0.113.7", "127.0.0.1"])
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        found = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(lookups), stub.port))
+        return [found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    server = f"https://changing.example:{stub.port}"
+
+    with pytest.raises(errors.Unreachable, match="not allowed here"):
+        open_gateway(stub.connection(server=server, allow_loopback=False)).version()
+
+    assert stub.asked == []
+
+
+def test_connection_not_accepted_times_out_and_is_tried_three_times(
+    authority: Authority, open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        stub = Stub(port=listening.getsockname()[1], authority=authority)
+        for _ in range(3):  # fill the queue of the listener, which accepts nothing
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        gateway = open_gateway(stub.connection(), connect_timeout_seconds=0.1)
+        monkeypatch.setattr(gateway._transport, "_pause", lambda _: None)
+
+        with pytest.raises(errors.TimedOut, match="did not accept a connection"):
+            gateway.version()
+
+        assert gateway.traffic().request_count == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "words"),
+    [
+        (wire.NewConnectionError(None, "odd"), errors.Unreachable, "no connection could be made"),
+        (wire.SSLError("odd"), errors.TlsFailed, "failed"),
+        (wire.HTTPError("odd"), errors.Unreachable, "exchange"),
+        (wire.ProtocolError("odd", ConnectionResetError()), errors.Unreachable, "closed"),
+        (ApiException(status=0, reason="odd"), errors.TlsFailed, "failed"),
+    ],
+)
+def test_failure_of_an_unknown_kind_still_has_a_sentence(
+    error: Exception, expected: type[errors.ClusterError], words: str
+) -> None:
+    found = failure(error, host="api.example")
+
+    assert type(found) is expected
+    assert words in found.message
+    assert "odd" not in found.message
 
 
 def test_slow_answer_times_out(stub: Stub, open_gateway: OpenGateway) -> None:

@@ -230,6 +230,12 @@ def test_parse_bad_identity_is_refused(
     assert words in refusal(kubeconfig(user=user))
 
 
+def test_parse_client_key_that_is_not_base64_is_named() -> None:
+    user = {"client-certificate-data": encoded(CLIENT_CERTIFICATE), "client-key-data": f"!{CANARY}"}
+
+    assert "`client-key-data` is not base64" in refusal(kubeconfig(user=user))
+
+
 @pytest.mark.parametrize("token", [f"{CANARY} two", f"{CANARY}\nX-Header: a", "tökén"])
 def test_parse_token_with_odd_characters_is_refused(token: str) -> None:
     assert "`token`" in refusal(kubeconfig(user={"token": token}))
