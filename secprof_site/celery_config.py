@@ -15,6 +15,10 @@ broker_transport_options = {
     "visibility_timeout": 3600,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
+    # A person waits for the answer: without a broker the row stays, and `reconcile` sends it later.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
 }
 
 task_serializer = "json"

@@ -68,8 +68,8 @@ def _object(
 
 
 def probe_pods(spec: VariantSpec) -> ProbePods:
-    """Give the pods that prove whether this variant denies; `spec` decides which template's they are."""
-    return {"seccomp": seccomp.probe_pods}[spec.template]()
+    """Give the pods that prove whether this variant denies."""
+    return {"seccomp": seccomp.probe_pods}[spec.template](spec.controls)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

@@ -116,7 +116,7 @@ class CompiledObject:
 
 @dataclass(frozen=True, slots=True)
 class ProbePods:
-    """Two pods for dry-run creates: the bad one fails every control of its variant, the good one passes."""
+    """Two pods for dry-run creates: the bad one fails its variant, the good one passes."""
 
     bad: Manifest
     good: Manifest

@@ -4,6 +4,7 @@ Kyverno's autogen rewrites text, so `object.spec` stands here literally. Optiona
 engines before Kubernetes 1.29 do not know it. The same rule in Python stands in `policies.domain.posture`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,15 +77,24 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def probe_pods() -> ProbePods:
-    """Build the two probes; apart from seccomp both meet the restricted Pod Security Standard."""
+def probe_pods(controls: Collection[Control]) -> ProbePods:
+    """Build the two probes; apart from seccomp both meet the restricted Pod Security Standard.
+
+    Where the variant requires a profile the bad pod sets none: only that rule refuses it, so that a namespace's Pod
+    Security level `baseline`, or a variant that merely denies Unconfined, does not answer in its place.
+    """
+    requires = Control.REQUIRE_SECCOMP in controls
     return ProbePods(
-        bad=_probe("secprof-probe-bad", "Unconfined"),
-        good=_probe("secprof-probe-good", "RuntimeDefault"),
+        bad=_probe("secprof-probe-bad", {} if requires else _profile("Unconfined")),
+        good=_probe("secprof-probe-good", _profile("RuntimeDefault")),
     )
 
 
-def _probe(name: str, profile: str) -> Manifest:
+def _profile(kind: str) -> Manifest:
+    return {"seccompProfile": {"type": kind}}
+
+
+def _probe(name: str, seccomp: Manifest) -> Manifest:
     container: dict[str, Any] = {
         "name": "probe",
         "image": PROBE_IMAGE,
@@ -109,7 +119,7 @@ def _probe(name: str, profile: str) -> Manifest:
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 65534,
-                "seccompProfile": {"type": profile},
+                **seccomp,
             },
         },
     }

@@ -1,0 +1,19 @@
+"""`manage.py rotate_credentials`: encrypt every stored credential with the newest key."""
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from policies.actions.clusters import rotate_credentials
+from policies.cluster.credentials import CredentialUnreadable
+from policies.domain.authority import SYSTEM
+
+
+class Command(BaseCommand):
+    help = "Encrypt stored credentials anew. Afterwards the older keys may leave SECPROF_CREDENTIAL_KEYS."
+
+    def handle(self, *_: object, **__: object) -> None:
+        try:
+            count = rotate_credentials(by=SYSTEM, now=timezone.now())
+        except CredentialUnreadable as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{count} credentials are encrypted with the newest key.")

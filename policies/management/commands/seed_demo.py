@@ -1,0 +1,47 @@
+"""`manage.py seed_demo`: fill the demo. Only for `make demo` and `make demo-kyverno`."""
+
+import os
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Literal
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from policies.actions.clusters import add_sandbox
+from policies.actions.connections import sandbox_path
+from policies.actions.demo import STORY, make_people, tell
+from policies.domain.authority import Actor, Role
+from policies.models import Cluster
+from sandbox.company import seed
+
+SANDBOXES: tuple[Literal["prod", "staging"], ...] = ("prod", "staging")
+
+
+class Command(BaseCommand):
+    help = "Make the demo's people and clusters, and the decisions that were taken before you came."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--kyverno", action="store_true", help="on real control planes")
+
+    def handle(self, *_: object, **options: bool) -> None:
+        password = os.environ.get("SECPROF_DEMO_PASSWORD", "")
+        if not settings.SECPROF_DEMO or not password:
+            raise CommandError("This fills a demo. Run `make demo`, which sets what it needs.")
+        people = make_people(password)
+        for name in SANDBOXES:
+            _make_sandbox(name, people[Role.ADMIN])
+        tell(people, STORY, self.stdout.write)
+
+
+def _make_sandbox(name: Literal["prod", "staging"], admin: Actor) -> None:
+    path = sandbox_path(name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        seed(fresh, name, timezone.now() - timedelta(minutes=1))
+        fresh.rename(path)
+    if not Cluster.objects.filter(name=name).exists():
+        add_sandbox(name=name, by=admin, now=timezone.now())
