@@ -1,0 +1,178 @@
+"""The state of one variant in one namespace, as the matrix and its panel show it.
+
+`Enforced` comes from a proven stage alone; what the cluster shows without proof, or no longer shows, is said as such.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus, StepStatus
+from policies.domain.readiness import NamespaceVerdict, Verdict
+from policies.models import Flip, KindSnapshot, ObservedPolicy, Rollout, Stage, Variant
+from policies.queries.evidence import POLICY_KIND
+
+
+class CellState(StrEnum):
+    ENFORCED = "enforced"
+    ROLLING = "rolling"
+    READY = "ready"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+    UNPROVEN = "unproven"
+    """The twin on the cluster names it, and no proof of ours does."""
+    LOST = "lost"
+    """Proven once, and the twin on the cluster no longer names it."""
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One variant in one namespace."""
+
+    variant_id: int
+    variant: str
+    namespace: str
+    state: CellState
+    verdict: NamespaceVerdict
+    is_installed: bool
+    proven_at: datetime | None
+    """When it was proven to be enforced; None unless it was."""
+    progress: tuple[int, int] | None
+    """Steps done and all steps of the rollout under way."""
+    flip_id: UUID | None
+    """The open flip that names this namespace."""
+    is_waiting: bool
+    """That flip waits for a decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    flip_id: UUID
+    status: str
+    progress: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was decided, proven and observed for some variants of one cluster."""
+
+    variants: dict[int, Variant]
+    proven: dict[tuple[int, str], datetime]
+    denied: dict[int, frozenset[str]]
+    installed: frozenset[int]
+    observed_at: dict[int, datetime]
+    moving: dict[tuple[int, str], _Moving]
+
+    def cell(self, variant_id: int, verdict: NamespaceVerdict, *, is_system: bool) -> Cell:
+        """Put together one cell."""
+        key = (variant_id, verdict.namespace)
+        moving = self.moving.get(key)
+        return Cell(
+            variant_id=variant_id,
+            variant=self.variants[variant_id].name,
+            namespace=verdict.namespace,
+            state=self._state(key, verdict, is_system=is_system),
+            verdict=verdict,
+            is_installed=variant_id in self.installed,
+            proven_at=self.proven.get(key),
+            progress=moving.progress if moving else None,
+            flip_id=moving.flip_id if moving else None,
+            is_waiting=moving is not None and moving.status == FlipStatus.REQUESTED,
+        )
+
+    def _state(
+        self, key: tuple[int, str], verdict: NamespaceVerdict, *, is_system: bool
+    ) -> CellState:
+        variant_id, namespace = key
+        moving = self.moving.get(key)
+        if moving is not None and moving.status != FlipStatus.REQUESTED:
+            return CellState.ROLLING
+        is_denied = namespace in self.denied.get(variant_id, frozenset())
+        proven_at = self.proven.get(key)
+        if proven_at is not None:
+            # A picture that is older than the proof cannot contradict it.
+            seen_at = self.observed_at.get(variant_id)
+            is_lost = not is_denied and seen_at is not None and seen_at > proven_at
+            return CellState.LOST if is_lost else CellState.ENFORCED
+        if is_denied:
+            return CellState.UNPROVEN
+        if is_system:
+            return CellState.SYSTEM
+        return _STATE_OF_VERDICT[verdict.verdict]
+
+
+_STATE_OF_VERDICT = {
+    Verdict.READY: CellState.READY,
+    Verdict.BLOCKED: CellState.BLOCKED,
+    Verdict.UNKNOWN: CellState.UNKNOWN,
+}
+
+
+def load_situation(
+    variants: Sequence[Variant], *, namespaces: Collection[str] | None = None
+) -> Situation:
+    """Load what was decided, proven and observed, in a fixed number of queries."""
+    ids = [variant.pk for variant in variants]
+    stages = Stage.objects.filter(variant_id__in=ids, value=Stage.Value.ENFORCE)
+    if namespaces is not None:
+        stages = stages.filter(namespace__in=namespaces)
+    denied, installed = _observed(variants)
+    return Situation(
+        variants={variant.pk: variant for variant in variants},
+        proven={(s.variant_id, s.namespace): s.proven_at for s in stages},
+        denied=denied,
+        installed=installed,
+        observed_at=_observed_at(variants),
+        moving=_moving(ids),
+    )
+
+
+def _observed(variants: Sequence[Variant]) -> tuple[dict[int, frozenset[str]], frozenset[int]]:
+    ids = {(v.cluster_id, v.target, v.name): v.pk for v in variants}
+    rows = ObservedPolicy.objects.filter(
+        cluster_id__in={v.cluster_id for v in variants}, variant_name__in=[v.name for v in variants]
+    ).values_list("cluster_id", "kind", "variant_name", "role", "enforced")
+    denied: dict[int, set[str]] = defaultdict(set)
+    installed = set()
+    for cluster_id, kind, name, role, enforced in rows:
+        variant_id = ids.get((cluster_id, kind, name))
+        if variant_id is None:
+            continue
+        if role == "audit":
+            installed.add(variant_id)
+        if role == "twin":
+            denied[variant_id].update(enforced)
+    return {pk: frozenset(names) for pk, names in denied.items()}, frozenset(installed)
+
+
+def _observed_at(variants: Sequence[Variant]) -> dict[int, datetime]:
+    rows = KindSnapshot.objects.filter(
+        cluster_id__in={v.cluster_id for v in variants}, kind__in=POLICY_KIND.values()
+    ).values_list("cluster_id", "kind", "completed_at")
+    times = {(cluster_id, kind): at for cluster_id, kind, at in rows}
+    found = {v.pk: times.get((v.cluster_id, POLICY_KIND[v.target])) for v in variants}
+    return {pk: at for pk, at in found.items() if at is not None}
+
+
+def _moving(variant_ids: Sequence[int]) -> dict[tuple[int, str], _Moving]:
+    flips = Flip.objects.filter(
+        variant_id__in=variant_ids,
+        status__in=[FlipStatus.REQUESTED, FlipStatus.APPROVED, FlipStatus.ROLLING],
+    )
+    rollouts = {
+        r.flip_id: list(r.steps.all())
+        for r in Rollout.objects.filter(
+            variant_id__in=variant_ids, status__in=ACTIVE_ROLLOUT_STATUSES
+        ).prefetch_related("steps")
+    }
+    found = {}
+    for flip in flips:
+        steps = rollouts.get(flip.pk)
+        done = sum(s.status == StepStatus.DONE for s in steps or ())
+        moving = _Moving(flip.pk, flip.status, (done, len(steps)) if steps else None)
+        found.update({(flip.variant_id, name): moving for name in flip.namespaces})
+    return found

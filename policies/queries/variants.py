@@ -1,0 +1,201 @@
+"""Variants as pages show them: the list by cluster, and one with its objects as wanted and as observed."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count
+
+from policies.domain.lifecycle import OPEN_FLIP_STATUSES
+from policies.domain.plans import Manifest
+from policies.models import (
+    Cluster,
+    DesiredRevision,
+    Flip,
+    ObservedNamespace,
+    ObservedPolicy,
+    Stage,
+    Variant,
+)
+from policies.queries.evidence import current_revisions
+from policies.queries.flips import FlipRow, flip_rows, related
+
+FLIPS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """One variant in the list."""
+
+    id: int
+    name: str
+    template: str
+    controls: tuple[str, ...]
+    target: str
+    api_version: str
+    state: str
+    """`not-installed`, `as-wanted`, `drift` or `missing`."""
+    object_count: int
+    enforced_count: int
+    audit_count: int
+    """Namespaces, but for system ones, that are not proven to be enforced."""
+    open_flip_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterVariants:
+    """The variants of one cluster."""
+
+    cluster_id: int
+    cluster: str
+    rows: tuple[VariantRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectState:
+    """One policy object: as secprof wrote it last, and as the cluster shows it."""
+
+    kind: str
+    name: str
+    role: str
+    state: str
+    """`as-wanted`, `drift`, `missing` or `unexpected`."""
+    is_ready: bool | None
+    changed_at: datetime | None
+    wanted: Manifest | None
+    """As the server said it would store it when the plan was made."""
+    observed: Manifest | None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPage:
+    """Everything on the page of one variant."""
+
+    row: VariantRow
+    created_by: str
+    created_at: datetime
+    revision_number: int | None
+    objects: tuple[ObjectState, ...]
+    enforced: tuple[tuple[str, datetime], ...]
+    """Namespaces that are proven to be enforced, and since when."""
+    flips: tuple[FlipRow, ...]
+
+
+def variants_by_cluster(*, cluster_name: str = "") -> tuple[ClusterVariants, ...]:
+    """List variants, cluster by cluster, in a fixed number of queries."""
+    clusters = Cluster.objects.order_by("name")
+    if cluster_name:
+        clusters = clusters.filter(name=cluster_name)
+    names = list(clusters.values_list("pk", "name"))
+    variants = list(Variant.objects.filter(cluster_id__in=[pk for pk, _ in names]).order_by("name"))
+    rows: dict[int, list[VariantRow]] = defaultdict(list)
+    for variant, row in zip(variants, _rows(variants), strict=True):
+        rows[variant.cluster_id].append(row)
+    return tuple(ClusterVariants(pk, name, tuple(rows[pk])) for pk, name in names)
+
+
+def variant_page(variant: Variant) -> VariantPage:
+    """Load one variant (with its creator) and everything about it."""
+    observed = list(
+        ObservedPolicy.objects.filter(
+            cluster_id=variant.cluster_id, kind=variant.target, variant_name=variant.name
+        )
+    )
+    revision = current_revisions([variant]).get(variant.pk)
+    stored = _as_stored(revision)
+    stages = Stage.objects.filter(variant=variant, value=Stage.Value.ENFORCE).order_by("namespace")
+    flips = related(Flip.objects.filter(variant=variant)).order_by("-requested_at")[:FLIPS_SHOWN]
+    return VariantPage(
+        row=_rows([variant])[0],
+        created_by=variant.created_by.get_username(),
+        created_at=variant.created_at,
+        revision_number=revision.number if revision else None,
+        objects=_objects(revision, observed, stored),
+        enforced=tuple(stages.values_list("namespace", "proven_at")),
+        flips=flip_rows(flips),
+    )
+
+
+def _rows(variants: Sequence[Variant]) -> list[VariantRow]:
+    cluster_ids = {v.cluster_id for v in variants}
+    spaces = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids, is_system=False)
+    space_counts = Counter(dict(spaces.values_list("cluster_id").annotate(n=Count("pk"))))
+    stages = Stage.objects.filter(variant__in=variants, value=Stage.Value.ENFORCE)
+    stage_counts = Counter(dict(stages.values_list("variant_id").annotate(n=Count("pk"))))
+    flips = Flip.objects.filter(variant__in=variants, status__in=OPEN_FLIP_STATUSES)
+    flip_counts = Counter(dict(flips.values_list("variant_id").annotate(n=Count("pk"))))
+    observed: dict[tuple[int, str, str], dict[str, str]] = defaultdict(dict)
+    for cluster_id, kind, owner, name, digest in ObservedPolicy.objects.filter(
+        cluster_id__in=cluster_ids, variant_name__in=[v.name for v in variants]
+    ).values_list("cluster_id", "kind", "variant_name", "name", "digest"):
+        observed[cluster_id, kind, owner][name] = digest
+    revisions = current_revisions(variants)
+    return [
+        VariantRow(
+            id=v.pk,
+            name=v.name,
+            template=v.template,
+            controls=tuple(v.controls),
+            target=v.target,
+            api_version=v.api_version,
+            state=_state(observed[v.cluster_id, v.target, v.name], revisions.get(v.pk)),
+            object_count=len(observed[v.cluster_id, v.target, v.name]),
+            enforced_count=stage_counts[v.pk],
+            audit_count=max(0, space_counts[v.cluster_id] - stage_counts[v.pk]),
+            open_flip_count=flip_counts[v.pk],
+        )
+        for v in variants
+    ]
+
+
+def _state(digests: dict[str, str], revision: DesiredRevision | None) -> str:
+    wanted = {o["name"]: o["digest"] for o in revision.objects_wanted} if revision else {}
+    if digests == wanted:
+        return "as-wanted" if wanted else "not-installed"
+    return "drift" if digests else "missing"
+
+
+def _as_stored(revision: DesiredRevision | None) -> dict[str, Manifest]:
+    """Give the objects of a revision as the server said it would store them, by name."""
+    if revision is None:
+        return {}
+    flip = Flip.objects.get(rollout__revision=revision)
+    return {o["name"]: o["after"] for o in flip.plan["objects"] if o["after"]}
+
+
+def _objects(
+    revision: DesiredRevision | None,
+    observed: list[ObservedPolicy],
+    stored: dict[str, Manifest],
+) -> tuple[ObjectState, ...]:
+    wanted = {o["name"]: o for o in revision.objects_wanted} if revision else {}
+    seen = {policy.name: policy for policy in observed}
+    return tuple(
+        _object(name, wanted.get(name), seen.get(name), stored.get(name))
+        for name in sorted({*wanted, *seen})
+    )
+
+
+def _object(
+    name: str,
+    wanted: dict[str, str] | None,
+    seen: ObservedPolicy | None,
+    stored: Manifest | None,
+) -> ObjectState:
+    if wanted is None:
+        state = "unexpected"
+    elif seen is None:
+        state = "missing"
+    else:
+        state = "as-wanted" if seen.digest == wanted["digest"] else "drift"
+    return ObjectState(
+        kind=seen.kind if seen else str(wanted and wanted["kind"]),
+        name=name,
+        role=seen.role if seen else str(wanted and wanted["role"]),
+        state=state,
+        is_ready=seen.is_ready if seen else None,
+        changed_at=seen.changed_at if seen else None,
+        wanted=stored,
+        observed=seen.manifest if seen else None,
+    )

@@ -1,0 +1,101 @@
+"""Template tags that draw: marks, icons, times and sizes. They ask nothing and decide nothing."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from policies.web import words
+from policies.web.marks import mark_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw a symbol of the sprite, without a name of its own: a word always stands beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"></use></svg>',
+        name,
+    )
+
+
+@register.simple_tag
+def mark(family: str, status: str, note: str = "") -> SafeString:
+    """Draw a status: shape, word and tone, and a short note behind it."""
+    found = mark_of(family, status)
+    tail = format_html(' <span class="mark-note">{}</span>', note) if note else mark_safe("")
+    return format_html(
+        '<span class="mark mark-{}">{}<span class="mark-word">{}</span>{}</span>',
+        found.tone,
+        icon(found.shape),
+        found.word,
+        tail,
+    )
+
+
+@register.simple_tag
+def ago(at: datetime | None, nothing: str = "never") -> SafeString:
+    """Say how long ago, with the exact time on demand."""
+    if at is None:
+        return format_html('<span class="none">{}</span>', nothing)
+    exact = at.astimezone(timezone.get_default_timezone())
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        f"{exact:%d %b %Y, %H:%M:%S} UTC",
+        words.ago(at, timezone.now()),
+    )
+
+
+@register.simple_tag
+def clock(at: datetime | None) -> SafeString:
+    """Give the time of day, with the date on demand."""
+    if at is None:
+        return mark_safe("")
+    exact = at.astimezone(timezone.get_default_timezone())
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        f"{exact:%d %b %Y, %H:%M:%S} UTC",
+        f"{exact:%H:%M:%S}",
+    )
+
+
+@register.filter
+def figure(number: int | None) -> str:
+    """Write a count with separators; nothing for None."""
+    return "" if number is None else f"{number:,}"
+
+
+@register.filter
+def size(byte_count: int) -> str:
+    """Write a size."""
+    return words.size(byte_count)
+
+
+@register.filter
+def counted(number: int, noun: str) -> str:
+    """Write a count with its noun: `{{ n|counted:"workload" }}`."""
+    return words.count_of(number, noun)
+
+
+@register.filter
+def short(digest: str) -> str:
+    """Cut a digest to what people compare."""
+    return digest[:12]
+
+
+@register.simple_tag(takes_context=True)
+def query(context: template.Context, **changes: Any) -> str:
+    """Write the address's query with some values changed; None takes one away."""
+    values = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value is None:
+            values.pop(name, None)
+        else:
+            values[name] = value
+    return f"?{values.urlencode()}"

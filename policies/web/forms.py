@@ -1,0 +1,82 @@
+"""Forms: they turn what was typed into clean values, and know no rule of the domain."""
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from policies.domain.library import TEMPLATES, Target
+
+_PASTED = {"rows": 10, "class": "form-control mono", "spellcheck": "false", "autocomplete": "off"}
+
+
+def _text_input(**attributes: str) -> forms.TextInput:
+    return forms.TextInput(
+        attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false", **attributes}
+    )
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "form-control"
+
+
+class CredentialForm(forms.Form):
+    """A pasted kubeconfig, and which of its contexts counts."""
+
+    kubeconfig = forms.CharField(widget=forms.Textarea(attrs=_PASTED), strip=False)
+    context = forms.CharField(required=False, max_length=253, widget=_text_input())
+
+
+class ClusterForm(CredentialForm):
+    """A new cluster."""
+
+    field_order = ("name", "kubeconfig", "context")
+    name = forms.SlugField(
+        max_length=63,
+        widget=_text_input(),
+        error_messages={"invalid": "Small letters, digits and dashes only, such as prod-eu."},
+    )
+
+
+CONTROL_SETS = {
+    ",".join(control.value for control in choice): choice
+    for template in TEMPLATES.values()
+    for choice in template.choices
+}
+
+
+class VariantForm(forms.Form):
+    """A new variant of a template."""
+
+    cluster = forms.IntegerField(widget=forms.HiddenInput)
+    name = forms.SlugField(
+        max_length=40,
+        widget=_text_input(),
+        error_messages={"invalid": "Small letters, digits and dashes only."},
+    )
+    controls = forms.ChoiceField(choices=[(key, key) for key in CONTROL_SETS])
+    target = forms.ChoiceField(choices=[(t.value, t.value) for t in Target])
+
+
+class FlipForm(forms.Form):
+    """A request for a flip."""
+
+    plan_digest = forms.CharField(max_length=64)
+    reason = forms.CharField(max_length=2000)
+    override_reason = forms.CharField(max_length=2000, required=False)
+
+
+class DecisionForm(forms.Form):
+    """An approval or a refusal."""
+
+    plan_digest = forms.CharField(max_length=64, required=False)
+    comment = forms.CharField(max_length=2000, required=False)
+
+
+class ReasonForm(forms.Form):
+    """A reason for a rollback."""
+
+    reason = forms.CharField(max_length=2000)

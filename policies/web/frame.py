@@ -1,0 +1,60 @@
+"""What stands on every page: sections, who am I, clusters to switch to, the chosen theme. A context processor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from policies.models import Cluster
+from policies.queries.flips import waiting_count
+from policies.web.actors import actor_of
+
+THEMES = ("system", "light", "dark")
+THEME_COOKIE = "theme"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry of the rail."""
+
+    title: str
+    url_name: str
+    icon: str
+    is_current: bool
+    waiting_count: int = 0
+
+
+_SECTIONS = (
+    ("Home", "policies:home", "home", ("home",)),
+    ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review")),
+    ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
+    ("Policies", "policies:variants", "page", ("variant",)),
+    ("Clusters", "policies:clusters", "cluster", ("cluster",)),
+    ("Audit trail", "policies:trail", "trail", ("trail",)),
+)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Give the frame's values; only the theme to somebody who is not signed in, and to fragments."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    values: dict[str, Any] = {"theme": theme if theme in THEMES[1:] else "", "themes": THEMES}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or getattr(request, "htmx", False):
+        return values
+    actor = actor_of(user)
+    match = request.resolver_match
+    name = match.url_name if match and match.url_name else ""
+    return {
+        **values,
+        "actor": actor,
+        "actor_roles": ", ".join(sorted(actor.roles)) or "no role",
+        "sections": _sections(name, waiting_count(by_user_id=actor.user_id)),
+        "all_clusters": tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
+    }
+
+
+def _sections(url_name: str, waiting: int) -> tuple[Section, ...]:
+    return tuple(
+        Section(title, to, icon, url_name.startswith(heads), waiting if icon == "ladder" else 0)
+        for title, to, icon, heads in _SECTIONS
+    )

@@ -1,0 +1,148 @@
+"""Word, shape and tone of every status: the only table of them. Tones and shapes are drawn by the style sheet."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    GOOD = "good"
+    MOTION = "motion"
+    WARN = "warn"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A status as it stands on a page."""
+
+    word: str
+    shape: str
+    """Name of a symbol of the sprite."""
+    tone: Tone
+
+
+_CELLS = {
+    "enforced": Mark("Enforced", "full", Tone.GOOD),
+    "rolling": Mark("Rolling out", "half", Tone.MOTION),
+    "ready": Mark("Ready", "ring", Tone.MOTION),
+    "audit": Mark("Audit", "ring", Tone.PLAIN),
+    "blocked": Mark("Blocked", "triangle", Tone.WARN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+    "unproven": Mark("Applied, not proven", "question", Tone.UNKNOWN),
+    "lost": Mark("No longer enforced", "triangle", Tone.BAD),
+    "system": Mark("Not judged", "dash", Tone.PLAIN),
+}
+_GATES = {
+    "pass": Mark("Pass", "check", Tone.GOOD),
+    "fail": Mark("Fail", "triangle", Tone.WARN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
+_FLIPS = {
+    "requested": Mark("Waits for a decision", "ring", Tone.WARN),
+    "approved": Mark("Approved", "half", Tone.MOTION),
+    "rolling": Mark("Rolling out", "half", Tone.MOTION),
+    "proven": Mark("Proven", "full", Tone.GOOD),
+    "failed": Mark("Failed", "triangle", Tone.BAD),
+    "declined": Mark("Declined", "cross", Tone.PLAIN),
+    "withdrawn": Mark("Withdrawn", "dash", Tone.PLAIN),
+    "lapsed": Mark("Lapsed", "clock", Tone.PLAIN),
+    "stale": Mark("Stale", "question", Tone.UNKNOWN),
+    "superseded": Mark("Superseded", "dash", Tone.PLAIN),
+}
+_ROLLOUTS = {
+    "queued": Mark("Queued", "ring", Tone.MOTION),
+    "running": Mark("Rolling out", "half", Tone.MOTION),
+}
+_STEPS = {
+    "pending": Mark("Waiting", "ring", Tone.PLAIN),
+    "running": Mark("Running", "half", Tone.MOTION),
+    "done": Mark("Done", "check", Tone.GOOD),
+    "failed": Mark("Failed", "triangle", Tone.BAD),
+    "skipped": Mark("Skipped", "dash", Tone.PLAIN),
+}
+_RUNS = {
+    "running": Mark("Running", "half", Tone.MOTION),
+    "complete": Mark("Complete", "check", Tone.GOOD),
+    "done": Mark("Done", "check", Tone.GOOD),
+    "partial": Mark("Partial", "question", Tone.UNKNOWN),
+    "failed": Mark("Failed", "triangle", Tone.BAD),
+}
+_CONTACTS = {
+    "ok": Mark("Answering", "full", Tone.GOOD),
+    "unknown": Mark("Not asked yet", "question", Tone.UNKNOWN),
+    "unreachable": Mark("Unreachable", "triangle", Tone.BAD),
+    "tls": Mark("Certificate not trusted", "triangle", Tone.BAD),
+    "timed-out": Mark("No answer in time", "triangle", Tone.BAD),
+    "unauthorized": Mark("Credential refused", "triangle", Tone.BAD),
+    "forbidden": Mark("No permission", "triangle", Tone.BAD),
+    "throttled": Mark("Throttled", "triangle", Tone.BAD),
+    "malformed": Mark("Answer unreadable", "triangle", Tone.BAD),
+    "server": Mark("Server failed", "triangle", Tone.BAD),
+}
+_ENGINES = {
+    "up": Mark("Answering", "full", Tone.GOOD),
+    "down": Mark("Engine down", "triangle", Tone.BAD),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
+_STRIPS = {
+    "complete": Mark("Complete", "full", Tone.GOOD),
+    "partial": Mark("Partial", "question", Tone.UNKNOWN),
+    "old": Mark("Old", "question", Tone.UNKNOWN),
+    "never": Mark("Nothing collected", "question", Tone.UNKNOWN),
+    "broken": Mark("No contact", "triangle", Tone.BAD),
+}
+_SNAPSHOTS = {
+    "fresh": Mark("Complete", "check", Tone.GOOD),
+    "old": Mark("Old", "question", Tone.UNKNOWN),
+    "failed": Mark("Not read to the end", "question", Tone.UNKNOWN),
+    "never": Mark("Never read", "question", Tone.UNKNOWN),
+    "unserved": Mark("Not served here", "dash", Tone.PLAIN),
+}
+_OPINIONS = {
+    "fail": Mark("Fails", "triangle", Tone.WARN),
+    "warn": Mark("Warns", "triangle", Tone.WARN),
+    "error": Mark("Error", "question", Tone.UNKNOWN),
+    "skip": Mark("Skipped", "dash", Tone.PLAIN),
+    "refused": Mark("Would be refused", "triangle", Tone.WARN),
+    "admitted": Mark("Admitted", "check", Tone.GOOD),
+    "unjudged": Mark("No verdict", "question", Tone.UNKNOWN),
+    "none": Mark("Not asked", "dash", Tone.PLAIN),
+    "quiet": Mark("No failing result", "dash", Tone.PLAIN),
+    "pass": Mark("Passes", "check", Tone.GOOD),
+    "inapplicable": Mark("Not applicable", "dash", Tone.PLAIN),
+}
+_OUTCOMES = {
+    "ok": Mark("Done", "check", Tone.GOOD),
+    "refused": Mark("Refused", "cross", Tone.WARN),
+    "failed": Mark("Failed", "triangle", Tone.BAD),
+}
+_OBJECTS = {
+    "as-wanted": Mark("As wanted", "check", Tone.GOOD),
+    "drift": Mark("Drift", "triangle", Tone.BAD),
+    "missing": Mark("Not on the cluster", "triangle", Tone.BAD),
+    "not-installed": Mark("Not installed", "ring", Tone.PLAIN),
+    "unexpected": Mark("Not wanted", "triangle", Tone.BAD),
+}
+
+MARKS: dict[str, dict[str, Mark]] = {
+    "cell": _CELLS,
+    "gate": _GATES,
+    "flip": _FLIPS,
+    "rollout": {**_FLIPS, **_ROLLOUTS},
+    "step": _STEPS,
+    "run": _RUNS,
+    "contact": _CONTACTS,
+    "engine": _ENGINES,
+    "strip": _STRIPS,
+    "snapshot": _SNAPSHOTS,
+    "opinion": _OPINIONS,
+    "outcome": _OUTCOMES,
+    "object": _OBJECTS,
+}
+
+
+def mark_of(family: str, status: str) -> Mark:
+    """Find the mark of a status; one that nobody foresaw stands as it is, marked as unknown."""
+    return MARKS[family].get(str(status), Mark(str(status), "question", Tone.UNKNOWN))

@@ -1,0 +1,1 @@
+"""From records of the queries to what a template shows, ready-made: sentences, diffs, states of buttons."""

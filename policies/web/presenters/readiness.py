@@ -1,0 +1,223 @@
+"""Cells, gates and workloads in words: why this verdict, in three words or in a sentence."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from policies.domain.readiness import Gate, GateId, GateOutcome, NamespaceVerdict, Verdict
+from policies.queries.cells import Cell, CellState
+from policies.queries.matrix import Matrix
+from policies.queries.offenders import Offender
+from policies.web.words import age, count_of
+
+GATE_TITLES = {
+    GateId.CONTACT: "Contact",
+    GateId.COLLECTION: "Collection",
+    GateId.ENGINE: "Engine",
+    GateId.POLICY: "Policy",
+    GateId.RESULTS: "Results",
+    GateId.REPORTS: "Reports",
+    GateId.POSTURE: "Posture",
+    GateId.REHEARSAL: "Rehearsal",
+}
+_COUNTING = (GateId.REPORTS, GateId.POSTURE, GateId.REHEARSAL)
+_UNKNOWN_WORDS = {
+    GateId.CONTACT: "no contact",
+    GateId.COLLECTION: "data old or partial",
+    GateId.ENGINE: "engine not asked",
+    GateId.POLICY: "policy not read",
+    GateId.RESULTS: "results too old",
+    GateId.REPORTS: "no results yet",
+    GateId.POSTURE: "posture not read",
+    GateId.REHEARSAL: "not rehearsed",
+}
+_FAIL_WORDS = {GateId.ENGINE: "engine down", GateId.POLICY: "policy drifted"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCell:
+    """A cell with its words."""
+
+    variant_id: int
+    variant: str
+    namespace: str
+    state: CellState
+    note: str
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row with its words."""
+
+    namespace: str
+    team: str
+    is_system: bool
+    is_terminating: bool
+    cells: tuple[ShownCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGate:
+    """A gate with its title."""
+
+    title: str
+    outcome: GateOutcome
+    number: int | None
+    sentence: str
+    as_of: datetime | None
+    is_hard: bool
+
+
+def shown_rows(matrix: Matrix, *, now: datetime) -> tuple[ShownRow, ...]:
+    """Word every cell of a page of the matrix."""
+    return tuple(
+        ShownRow(
+            row.namespace,
+            row.team,
+            row.is_system,
+            row.is_terminating,
+            tuple(shown_cell(cell, now=now) for cell in row.cells),
+        )
+        for row in matrix.rows
+    )
+
+
+def shown_cell(cell: Cell, *, now: datetime) -> ShownCell:
+    """Word one cell."""
+    return ShownCell(
+        cell.variant_id,
+        cell.variant,
+        cell.namespace,
+        cell.state,
+        cell_note(cell, now=now),
+        cell.is_waiting,
+    )
+
+
+def cell_note(cell: Cell, *, now: datetime) -> str:
+    """Say in a few words why the cell is as it is."""
+    if cell.state is CellState.ENFORCED and cell.proven_at:
+        return age(now - cell.proven_at)
+    if cell.state is CellState.ROLLING:
+        return f"{cell.progress[0]} of {cell.progress[1]}" if cell.progress else "approved"
+    if cell.state in {CellState.BLOCKED, CellState.UNKNOWN}:
+        return verdict_note(cell.verdict) if cell.is_installed else "not installed"
+    return "system namespace" if cell.state is CellState.SYSTEM else ""
+
+
+def verdict_note(verdict: NamespaceVerdict) -> str:
+    """Say in a few words what decided a verdict; empty when it is ready."""
+    if verdict.verdict is Verdict.READY:
+        return ""
+    if verdict.verdict is Verdict.BLOCKED:
+        return _blocked_note(verdict)
+    for gate in verdict.open_gates:
+        if gate.outcome is GateOutcome.UNKNOWN:
+            return _unknown_note(gate)
+    return ""
+
+
+def _blocked_note(verdict: NamespaceVerdict) -> str:
+    for gate in verdict.open_gates:
+        if gate.outcome is GateOutcome.FAIL and gate.id in _FAIL_WORDS:
+            return _FAIL_WORDS[gate.id]
+    numbers = [verdict.gate(gate_id).number or 0 for gate_id in _COUNTING]
+    return count_of(max(numbers), "workload")
+
+
+def _unknown_note(gate: Gate) -> str:
+    if gate.id is GateId.RESULTS and not gate.number:
+        return "no results yet"
+    if gate.id is GateId.REHEARSAL and gate.as_of is not None:
+        return f"no verdict on {gate.number}" if gate.number else "rehearsal old"
+    return _UNKNOWN_WORDS[gate.id]
+
+
+def shown_gates(verdict: NamespaceVerdict) -> tuple[ShownGate, ...]:
+    """Word every gate, those that do not pass first."""
+    ordered = sorted(verdict.gates, key=lambda gate: gate.passes)
+    return tuple(
+        ShownGate(
+            GATE_TITLES[gate.id], gate.outcome, gate.number, gate.sentence, gate.as_of, gate.is_hard
+        )
+        for gate in ordered
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOffender:
+    """An offending workload with what will happen to it."""
+
+    namespace: str
+    kind: str
+    name: str
+    meta: str
+    effect: str
+    faults: tuple[str, ...]
+
+
+def shown_offenders(found: tuple[Offender, ...]) -> tuple[ShownOffender, ...]:
+    """Word some offending workloads."""
+    return tuple(
+        ShownOffender(
+            o.namespace,
+            o.kind,
+            o.name,
+            workload_meta(o),
+            effect_on(o.kind, o.replicas, is_suspended=o.is_suspended),
+            tuple(
+                f"{f.container or 'the pod'}: {f.declared or 'not set'} at {f.path}"
+                for f in o.faults
+            ),
+        )
+        for o in found
+    )
+
+
+class Described(Protocol):
+    """What is known about any top-level workload."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def replicas(self) -> int | None: ...
+    @property
+    def pod_count(self) -> int: ...
+    @property
+    def helm_release(self) -> str: ...
+    @property
+    def is_suspended(self) -> bool: ...
+
+
+def workload_meta(workload: Described) -> str:
+    """Say what distinguishes a workload: its schedule, its replicas, its release."""
+    parts = []
+    if workload.schedule:
+        parts.append(f"runs at {workload.schedule}")
+    if workload.is_suspended:
+        parts.append("suspended")
+    if workload.replicas is not None:
+        parts.append(
+            "scaled to zero" if workload.replicas == 0 else count_of(workload.replicas, "replica")
+        )
+    if workload.pod_count and workload.kind != "Pod":
+        parts.append(f"{count_of(workload.pod_count, 'pod')} now")
+    if workload.helm_release:
+        parts.append(f"Helm release {workload.helm_release}")
+    return " · ".join(parts)
+
+
+def effect_on(kind: str, replicas: int | None, *, is_suspended: bool) -> str:
+    """Say when enforcing would be felt."""
+    if kind == "CronJob":
+        return "refused when resumed" if is_suspended else "refused at its next run"
+    if kind == "Pod":
+        return "runs on; refused when created anew"
+    if kind == "Job":
+        return "refused when a pod of it is retried"
+    if replicas == 0:
+        return "refused when scaled up"
+    return "refused at its next restart"

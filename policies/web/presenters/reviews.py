@@ -1,0 +1,151 @@
+"""The review in words: each workload with its opinions, its fix, and why the three counts differ."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies.domain.readiness import Gate, GateId
+from policies.queries.offenders import Fault
+from policies.queries.reviews import Opinion, Review, ReviewedWorkload
+from policies.web.presenters.readiness import effect_on, workload_meta
+from policies.web.words import listed
+
+UNPATCHABLE = {
+    "Pod": "A running pod cannot be changed: create it anew with these fields.",
+    "Job": "The template of a Job cannot be changed: create it anew with these fields.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWorkload:
+    """One workload of the review."""
+
+    key: str
+    kind: str
+    name: str
+    meta: str
+    effect: str
+    faults: tuple[Fault, ...]
+    report: Opinion
+    posture: Opinion
+    rehearsal: Opinion
+    patch: str
+    command: str
+    """Empty when the workload cannot be patched in place."""
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One of the three counts."""
+
+    title: str
+    number: int | None
+    sentence: str
+    as_of: datetime | None
+
+
+def shown_workloads(review: Review) -> tuple[ShownWorkload, ...]:
+    """Word the workloads that would be refused."""
+    return tuple(_shown(workload, review.namespace) for workload in review.failing)
+
+
+def counts(review: Review) -> tuple[Count, ...]:
+    """Put the three counts beside each other."""
+    gate = review.cell.verdict.gate
+    return tuple(
+        _count(title, gate(gate_id))
+        for title, gate_id in (
+            ("Reports", GateId.REPORTS),
+            ("Posture", GateId.POSTURE),
+            ("Rehearsal", GateId.REHEARSAL),
+        )
+    )
+
+
+def differences(review: Review) -> tuple[str, ...]:
+    """Say where report, posture and rehearsal disagree, and what the usual cause is."""
+    everything = (*review.failing, *review.passing)
+    found = ((sentence, _names(everything, holds)) for sentence, holds in _DISAGREEMENTS)
+    return tuple(sentence.format(names=names) for sentence, names in found if names)
+
+
+def _says_no(workload: ReviewedWorkload) -> bool:
+    return workload.report.outcome in {"fail", "warn", "error"}
+
+
+_DISAGREEMENTS: tuple[tuple[str, Callable[[ReviewedWorkload], bool]], ...] = (
+    (
+        "No failing result yet for {names}, though posture finds a fault: background reports follow a change by a"
+        " minute or two, and the engine does not report on every kind.",
+        lambda w: w.posture.outcome == "fail" and not _says_no(w),
+    ),
+    (
+        "Reports fail {names}, and posture does not: the result is older than the workload's last change, or the"
+        " workload is gone.",
+        lambda w: _says_no(w) and w.posture.outcome != "fail",
+    ),
+    (
+        "The engine would refuse {names}, and posture sees no fault: something changes its pods on their way in.",
+        lambda w: w.rehearsal.outcome == "refused" and w.posture.outcome != "fail",
+    ),
+    (
+        "The engine admitted {names}, though posture finds a fault: it was changed since the rehearsal, or something"
+        " sets the profile on its pods on their way in.",
+        lambda w: w.rehearsal.outcome == "admitted" and w.posture.outcome == "fail",
+    ),
+    (
+        "The engine gave no verdict on {names}: something else answered before it. Its own words stand below.",
+        lambda w: w.rehearsal.outcome == "unjudged",
+    ),
+)
+
+
+def _names(
+    workloads: Iterable[ReviewedWorkload], holds: Callable[[ReviewedWorkload], bool]
+) -> str:
+    return listed(tuple(f"{w.kind} {w.name}" for w in workloads if holds(w)), limit=3)
+
+
+def _count(title: str, gate: Gate) -> Count:
+    return Count(title, gate.number, gate.sentence, gate.as_of)
+
+
+def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
+    return ShownWorkload(
+        key=f"{workload.kind.lower()}-{workload.name}",
+        kind=workload.kind,
+        name=workload.name,
+        meta=workload_meta(workload),
+        effect=effect_on(
+            workload.kind, workload.replicas, is_suspended=workload.is_suspended
+        ),
+        faults=workload.faults,
+        report=workload.report,
+        posture=workload.posture,
+        rehearsal=workload.rehearsal,
+        patch=workload.patch,
+        command=_command(workload, namespace),
+        hint=_hint(workload),
+    )
+
+
+def _command(workload: ReviewedWorkload, namespace: str) -> str:
+    if not workload.patch or workload.kind in UNPATCHABLE:
+        return ""
+    target = f"{workload.kind.lower()}/{workload.name}"
+    return (
+        f"kubectl -n {namespace} patch {target} --type strategic --patch-file /dev/stdin"
+        f" <<'EOF'\n{workload.patch}EOF\n"
+    )
+
+
+def _hint(workload: ReviewedWorkload) -> str:
+    if workload.kind in UNPATCHABLE:
+        return UNPATCHABLE[workload.kind]
+    if workload.helm_release:
+        return (
+            f"Helm release {workload.helm_release} writes this workload: set it in the chart's values too, or the"
+            " next upgrade takes it away again."
+        )
+    return ""

@@ -1,0 +1,94 @@
+"""The audit trail in sentences: one for each verb, and a plain one for verbs that nobody foresaw."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies.queries.trail import Event
+from policies.web.words import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One row of the trail in words."""
+
+    id: int
+    at: datetime
+    actor: str
+    text: str
+    """What the actor did, without the name in front."""
+    message: str
+    outcome: str
+    flip_id: str
+    digest: str
+    raw: str
+
+
+_TEXTS = {
+    "cluster.added": "added the cluster {cluster}",
+    "cluster.credential_replaced": "replaced the credential of {cluster}",
+    "cluster.tested": "tested the connection to {cluster}",
+    "credentials.rotated": "encrypted all credentials with the newest key",
+    "collection.incomplete": "could not collect everything from {cluster}",
+    "variant.created": "created the variant {variant} on {cluster}",
+    "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
+    "flip.requested": "asked to move {variant} in {namespaces} on {cluster}",
+    "flip.approved": "approved {variant} in {namespaces} on {cluster}",
+    "flip.declined": "declined {variant} in {namespaces} on {cluster}",
+    "flip.withdrawn": "withdrew the request for {variant} in {namespaces} on {cluster}",
+    "flip.lapsed": "let the request for {variant} in {namespaces} on {cluster} lapse",
+    "flip.stale": "voided the plan for {variant} in {namespaces} on {cluster}",
+    "flip.rolled_back": "rolled back {variant} in {namespaces} on {cluster}",
+    "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
+    "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
+    "rollout.superseded": "stopped the roll-out of {variant} in {namespaces} on {cluster}",
+    "rollout.proven": "proved {variant} in {namespaces} on {cluster}",
+    "rollout.failed": "could not prove {variant} in {namespaces} on {cluster}",
+    "rollout.stale": "stopped before writing {variant} on {cluster}: the ground had moved",
+    "rollout.step.applied": "wrote a policy of {variant} to {cluster}",
+}
+
+
+def sentences(events: Iterable[Event]) -> tuple[Sentence, ...]:
+    """Say each row of the trail in a sentence."""
+    return tuple(_sentence(event) for event in events)
+
+
+def verb_title(verb: str) -> str:
+    """Say a verb as people do: `flip.rolled_back` is `flip rolled back`."""
+    return verb.replace(".", " ").replace("_", " ").replace("-", " ")
+
+
+def _sentence(event: Event) -> Sentence:
+    return Sentence(
+        id=event.id,
+        at=event.at,
+        actor=event.actor,
+        text=_text(event),
+        message=event.message,
+        outcome=event.outcome,
+        flip_id=event.flip_id,
+        digest=event.plan_digest,
+        raw=_raw(event),
+    )
+
+
+def _text(event: Event) -> str:
+    pattern = _TEXTS.get(event.verb)
+    if pattern is None:
+        on = f" on {event.cluster}" if event.cluster else ""
+        variant = f" {event.variant}" if event.variant else ""
+        return f"{verb_title(event.verb)}:{variant}{on}" if variant or on else verb_title(event.verb)
+    if not event.namespaces:
+        pattern = pattern.replace(" in {namespaces}", "").replace(
+            "asked to move", "asked to install"
+        )
+    return pattern.format(
+        cluster=event.cluster, variant=event.variant, namespaces=listed(event.namespaces)
+    )
+
+
+def _raw(event: Event) -> str:
+    values = {name: getattr(event, name) for name in Event.__slots__}
+    return json.dumps(values, indent=2, default=str)

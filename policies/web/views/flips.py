@@ -1,0 +1,154 @@
+"""Flips: the list, one with its frozen plan, the decision, and the live ladder."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from policies.actions import flips
+from policies.actions.errors import Refused
+from policies.cluster.errors import ClusterError
+from policies.domain.authority import Act, NotAllowed
+from policies.domain.lifecycle import FlipStatus, WrongState
+from policies.models import Flip
+from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
+from policies.web.actors import actor_of, permit
+from policies.web.errors import Trouble, trouble_of
+from policies.web.htmx import respond, see_other
+from policies.web.presenters.flips import shown_ladders
+from policies.web.presenters.plans import shown_plan
+from policies.web.views.plans import planned_offenders
+
+KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
+_FOUND = Flip.objects.select_related("variant__cluster", "requested_by", "decided_by")
+
+
+@require_safe
+@login_required
+def index(request: HttpRequest) -> HttpResponse:
+    """List flips, newest first."""
+    asked = request.GET.get("show", "")
+    which = FlipFilter(asked) if asked in set(FlipFilter) else FlipFilter.OPEN
+    page = request.GET.get("page", "")
+    found = flip_list(
+        which=which,
+        user_id=actor_of(request.user).user_id,
+        page=int(page) if page.isdigit() else 1,
+    )
+    context = {"found": found, "which": which, "filters": tuple(FlipFilter)}
+    return respond(request, "flips/list.html", "flips/_rows.html", context)
+
+
+@require_safe
+@login_required
+def detail(request: HttpRequest, flip_id: UUID) -> HttpResponse:
+    """Show one flip."""
+    return _page(request, flip_id)
+
+
+@require_safe
+@login_required
+def progress(request: HttpRequest, flip_id: UUID) -> HttpResponse:
+    """Give the live part again, or nothing (204) while it is as the page has it."""
+    found = flip_page(get_object_or_404(_FOUND.all(), pk=flip_id))
+    seen = request.GET.get("seen")
+    if found.progress and found.progress.is_active and seen == found.progress.fingerprint:
+        return HttpResponse(status=204)
+    return respond(request, "flips/detail.html", "flips/_live.html", _context(request, found))
+
+
+@require_POST
+@login_required
+def approve(request: HttpRequest, flip_id: UUID) -> HttpResponse:
+    """Approve the plan with this digest."""
+    return _decide(
+        request,
+        flip_id,
+        "Approved. The roll-out has begun.",
+        lambda: flips.approve(
+            flip_id=flip_id,
+            plan_digest=request.POST.get("plan_digest", ""),
+            comment=request.POST.get("comment", ""),
+            by=actor_of(request.user),
+            now=timezone.now(),
+        ),
+    )
+
+
+@require_POST
+@login_required
+def decline(request: HttpRequest, flip_id: UUID) -> HttpResponse:
+    """Decline, with a reason."""
+    return _decide(
+        request,
+        flip_id,
+        "Declined.",
+        lambda: flips.decline(
+            flip_id=flip_id,
+            comment=request.POST.get("comment", ""),
+            by=actor_of(request.user),
+            now=timezone.now(),
+        ),
+    )
+
+
+@require_POST
+@login_required
+def withdraw(request: HttpRequest, flip_id: UUID) -> HttpResponse:
+    """Take the request back."""
+    return _decide(
+        request,
+        flip_id,
+        "Withdrawn.",
+        lambda: flips.withdraw(flip_id=flip_id, by=actor_of(request.user), now=timezone.now()),
+    )
+
+
+def _decide(
+    request: HttpRequest, flip_id: UUID, done: str, act: Callable[[], Flip]
+) -> HttpResponse:
+    get_object_or_404(Flip, pk=flip_id)
+    try:
+        act()
+    except KNOWN as error:
+        return _page(request, flip_id, trouble=trouble_of(error))
+    messages.success(request, done)
+    return see_other("policies:flip", flip_id)
+
+
+def _page(
+    request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
+) -> HttpResponse:
+    flip = get_object_or_404(_FOUND.all(), pk=flip_id)
+    found = flip_page(flip)
+    context = {
+        **_context(request, found),
+        "trouble": trouble,
+        "plan": shown_plan(found.plan),
+        "offenders": planned_offenders(flip.variant, found.verb, found.namespaces),
+    }
+    status = trouble.status if trouble else 200
+    return respond(request, "flips/detail.html", "flips/_live.html", context, status=status)
+
+
+def _context(request: HttpRequest, found: FlipPage) -> dict[str, Any]:
+    actor = actor_of(request.user)
+    asked_by = found.requested_by_id
+    return {
+        "flip": found,
+        "ladders": shown_ladders(found.progress) if found.progress else (),
+        "moved": tuple(line for line in found.closing_message.splitlines() if line),
+        "is_waiting": found.status is FlipStatus.REQUESTED,
+        "can_plan_again": found.status
+        in {FlipStatus.STALE, FlipStatus.LAPSED, FlipStatus.DECLINED, FlipStatus.FAILED},
+        "current_cluster": found.cluster,
+        "may_decide": permit(actor, Act.DECIDE_FLIP, requested_by_id=asked_by),
+        "may_withdraw": permit(actor, Act.WITHDRAW_FLIP, requested_by_id=asked_by),
+        "may_roll_back": permit(actor, Act.ROLL_BACK),
+    }

@@ -1,0 +1,109 @@
+"""The plan page: a fresh preview, and the request that freezes it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from policies.actions import flips
+from policies.actions.errors import Refused
+from policies.domain.authority import Act
+from policies.domain.lifecycle import FlipVerb
+from policies.models import Variant
+from policies.queries.freshness import data_strip
+from policies.queries.offenders import offenders
+from policies.web.actors import actor_of, permit
+from policies.web.errors import trouble_of
+from policies.web.htmx import respond, see_other
+from policies.web.presenters.plans import shown_plan
+from policies.web.presenters.readiness import shown_offenders
+
+OFFENDERS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be planned."""
+
+    variant: Variant
+    verb: FlipVerb
+    namespaces: tuple[str, ...]
+
+
+@require_safe
+@login_required
+def new(request: HttpRequest) -> HttpResponse:
+    """Show a fresh plan; nothing is written, neither here nor on the cluster."""
+    return _page(request, _wanted(request.GET))
+
+
+@require_POST
+@login_required
+def request_flip(request: HttpRequest) -> HttpResponse:
+    """Ask for the flip that was shown."""
+    wanted = _wanted(request.POST)
+    try:
+        flip = flips.request(
+            variant_id=wanted.variant.pk,
+            verb=wanted.verb,
+            namespaces=wanted.namespaces,
+            plan_digest=request.POST.get("plan_digest", ""),
+            reason=request.POST.get("reason", ""),
+            override_reason=request.POST.get("override_reason", ""),
+            by=actor_of(request.user),
+            now=timezone.now(),
+        )
+    except Refused as error:
+        return _page(request, wanted, refusal=error)
+    messages.success(request, "Requested. Somebody else has to approve it.")
+    return see_other("policies:flip", flip.pk)
+
+
+def _wanted(query: QueryDict) -> Wanted:
+    try:
+        verb = FlipVerb(query.get("verb", FlipVerb.ENFORCE.value))
+        variant_id = int(query.get("variant", ""))
+    except ValueError as error:
+        raise Http404 from error
+    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
+    return Wanted(variant, verb, tuple(sorted(set(query.getlist("namespace")))))
+
+
+def _page(
+    request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None
+) -> HttpResponse:
+    actor = actor_of(request.user)
+    now = timezone.now()
+    plan = flips.preview(
+        variant_id=wanted.variant.pk,
+        verb=wanted.verb,
+        namespaces=wanted.namespaces,
+        by=actor,
+        now=now,
+    )
+    context: dict[str, Any] = {
+        "plan": shown_plan(plan),
+        "wanted": wanted,
+        "variant": wanted.variant,
+        "strip": data_strip(wanted.variant.cluster, now=now),
+        "current_cluster": wanted.variant.cluster.name,
+        "offenders": planned_offenders(wanted.variant, wanted.verb, wanted.namespaces),
+        "trouble": trouble_of(refusal) if refusal else None,
+        "typed": request.POST,
+        "planned_at": now,
+        "may_request": permit(actor, Act.REQUEST_FLIP),
+    }
+    status = 409 if refusal else 200
+    return respond(request, "plans/page.html", "plans/page.html", context, status=status)
+
+
+def planned_offenders(variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...]) -> Any:
+    """Name the workloads that a plan would have refused, as they were collected last."""
+    if verb is not FlipVerb.ENFORCE:
+        return ()
+    return shown_offenders(offenders(variant, namespaces, limit=OFFENDERS_SHOWN))

@@ -1,0 +1,64 @@
+"""The review of one namespace for one variant, and asking for a rehearsal."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from policies.actions import rehearsals
+from policies.domain.authority import Act
+from policies.models import ObservedNamespace, Variant
+from policies.queries.freshness import data_strip
+from policies.queries.reviews import load_review
+from policies.web.actors import actor_of, permit
+from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.presenters.readiness import shown_cell
+from policies.web.presenters.reviews import counts, differences, shown_workloads
+
+
+@require_safe
+@login_required
+def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
+    """Show each workload and what report, posture and rehearsal say of it."""
+    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
+    space = get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
+    now = timezone.now()
+    actor = actor_of(request.user)
+    found = load_review(variant, space, now=now)
+    context = {
+        "review": found,
+        "variant": variant,
+        "shown": shown_cell(found.cell, now=now),
+        "counts": counts(found),
+        "differences": differences(found),
+        "workloads": shown_workloads(found),
+        "strip": data_strip(variant.cluster, now=now),
+        "current_cluster": variant.cluster.name,
+        "may_rehearse": permit(actor, Act.REHEARSE),
+        "may_plan": permit(actor, Act.REQUEST_FLIP),
+    }
+    return respond(request, "reviews/page.html", "reviews/_review.html", context)
+
+
+@require_POST
+@login_required
+def rehearse(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
+    """Queue a rehearsal in this namespace."""
+    variant = get_object_or_404(Variant, pk=variant_id)
+    get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
+    started = rehearsals.request_rehearsal(
+        variant_id=variant.pk,
+        namespaces=(namespace,),
+        by=actor_of(request.user),
+        now=timezone.now(),
+    )
+    if started:
+        messages.success(request, f"The rehearsal in {namespace} has begun.")
+    else:
+        messages.info(request, f"A rehearsal in {namespace} is under way already.")
+    if is_htmx(request):
+        request.method = "GET"
+        return review(request, variant_id, namespace)
+    return see_other("policies:review", variant_id, namespace)

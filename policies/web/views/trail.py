@@ -1,0 +1,40 @@
+"""The audit trail."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from policies.domain.authority import Act, require
+from policies.queries.trail import TrailFilter, trail_page
+from policies.web.actors import actor_of
+from policies.web.htmx import respond
+from policies.web.presenters.trail import sentences, verb_title
+
+OUTCOMES = ("ok", "refused", "failed")
+
+
+@require_safe
+@login_required
+def index(request: HttpRequest) -> HttpResponse:
+    """Show who did what, newest first."""
+    require(actor_of(request.user), Act.VIEW_TRAIL)
+    query = request.GET
+    wanted = TrailFilter(
+        cluster=query.get("cluster", ""),
+        actor=query.get("actor", ""),
+        verb=query.get("verb", ""),
+        outcome=query.get("outcome", ""),
+        text=query.get("q", "").strip(),
+    )
+    number = query.get("page", "")
+    page = trail_page(wanted, page=int(number) if number.isdigit() else 1)
+    context = {
+        "page": page,
+        "lines": sentences(page.events),
+        "filter": wanted,
+        "verbs": tuple((verb, verb_title(verb)) for verb in page.verbs),
+        "outcomes": OUTCOMES,
+        "shown_at": timezone.now(),
+    }
+    return respond(request, "trail/page.html", "trail/_rows.html", context)
