@@ -4,6 +4,7 @@ The product's own gateway is under test elsewhere; here nothing may stand betwee
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,10 +146,12 @@ def _warning_text(header: str) -> str:
 @pytest.fixture(scope="session")
 def plane_new() -> Plane:
     """The newest supported Kyverno. Left up: it is shared, and building it again takes minutes."""
-    return Plane(controlplane.up("default").kubeconfig)
+    name = os.environ.get("SECPROF_CONTROLPLANE", "default")
+    return Plane(controlplane.up(name).kubeconfig)
 
 
 @pytest.fixture(scope="session")
 def plane_old() -> Plane:
     """The oldest supported Kyverno. Left up, too."""
-    return Plane(controlplane.up("old", kyverno="1.13.4").kubeconfig)
+    name = os.environ.get("SECPROF_CONTROLPLANE_OLD", "old")
+    return Plane(controlplane.up(name, kyverno="1.13.4").kubeconfig)

@@ -3,6 +3,7 @@
 Engine, version and shape are proven here together; nothing of the product but its domain takes part.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ from policies.domain.library import (
 from policies.domain.library.seccomp import CHECKS
 from policies.domain.objects import PolicyReport, WorkloadKind
 from policies.domain.observed import behaviour_of, policy_digest, read_policy
+from policies.domain.posture.pods import POD_PATH
 from policies.domain.reports import Outcome, Result, read_results
+from tests.contract import planes
 from tests.contract.planes import (
     STRATEGIC_PATCH,
     Manifest,
@@ -35,9 +38,11 @@ from tests.contract.planes import (
 from tests.unit.domain.seccomp_cases import CASES, RD, UN, Case, container, pod, wrapped
 
 pytestmark = pytest.mark.controlplane
+plane_new, plane_old = planes.plane_new, planes.plane_old
 
 BOTH = tuple(Control)
 ADMITTED, WARNED, REFUSED = AnswerOutcome.ADMITTED, AnswerOutcome.WARNED, AnswerOutcome.REFUSED
+OTHER = AnswerOutcome.REFUSED_BY_OTHER
 CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
 BAD_SPEC = pod(container("c", UN))
 UNSET_SPEC = pod(container("c"))
@@ -114,6 +119,7 @@ def violators() -> tuple[Manifest, ...]:
         held,
         running,
         of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "doomed"),
+        of(WorkloadKind.CRON_JOB, BAD_SPEC, "nightly"),
     )
 
 
@@ -287,6 +293,7 @@ def test_enforced_engine_and_posture_agree_on_each_case(enforced: Shape, case: C
             "running",
             {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}},
         ),
+        (WorkloadKind.CRON_JOB, "nightly", {"spec": {"suspend": True}}),
         (WorkloadKind.POD, "held", {"metadata": {"finalizers": None}}),
     ],
 )
@@ -294,6 +301,17 @@ def test_enforced_edit_that_leaves_the_pod_spec_alone_is_admitted(
     enforced: Shape, kind: WorkloadKind, name: str, change: Manifest
 ) -> None:
     reply = enforced.plane.patch(of(kind, BAD_SPEC, name), change, enforced.home)
+
+    assert reply.ok, reply.text
+
+
+def test_enforced_status_of_what_violates_can_be_written(enforced: Shape) -> None:
+    reply = enforced.plane.patch(
+        of(WorkloadKind.POD, BAD_SPEC, "old-bad"),
+        {"status": {"message": "edited"}},
+        enforced.home,
+        subresource="status",
+    )
 
     assert reply.ok, reply.text
 
@@ -308,13 +326,20 @@ def test_enforced_scaling_of_what_violates_is_admitted(enforced: Shape) -> None:
     assert reply.ok, reply.text
 
 
-@pytest.mark.parametrize("kind", [WorkloadKind.POD, WorkloadKind.DEPLOYMENT])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (WorkloadKind.POD, "old-bad"),
+        (WorkloadKind.DEPLOYMENT, "running"),
+        (WorkloadKind.CRON_JOB, "nightly"),
+    ],
+)
 def test_enforced_new_image_for_what_violates_is_refused(
-    enforced: Shape, kind: WorkloadKind
+    enforced: Shape, kind: WorkloadKind, name: str
 ) -> None:
-    name = {WorkloadKind.POD: "old-bad", WorkloadKind.DEPLOYMENT: "running"}[kind]
-    image: Manifest = {"spec": {"containers": [{"name": "c", "image": "secprof.invalid/other"}]}}
-    change = image if kind is WorkloadKind.POD else {"spec": {"template": image}}
+    change: Manifest = {"spec": {"containers": [{"name": "c", "image": "secprof.invalid/other"}]}}
+    for key in reversed(POD_PATH[kind]):
+        change = {key: change}
 
     reply = enforced.plane.patch(
         of(kind, BAD_SPEC, name), change, enforced.home, content_type=STRATEGIC_PATCH
@@ -362,6 +387,33 @@ def test_enforced_deletion_is_admitted(enforced: Shape, kind: WorkloadKind, name
     eventually(lambda: enforced.plane.get(doomed, enforced.home), lambda r: r.status == 404)
 
 
+def test_enforced_refusal_by_quota_or_pod_security_is_not_ours(enforced: Shape) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    home, label = namespace_of(enforced.home), "pod-security.kubernetes.io/enforce"
+    good, bad = (of(WorkloadKind.POD, spec, "new") for spec in (GOOD_SPEC, BAD_SPEC))
+
+    try:
+        assert enforced.plane.create(quota, enforced.home).ok
+        by_quota = eventually(
+            lambda: enforced.ask(good, enforced.home), lambda a: a.outcome is not ADMITTED
+        )
+        assert enforced.plane.patch(home, {"metadata": {"labels": {label: "baseline"}}}).ok
+        by_pod_security = eventually(
+            lambda: enforced.ask(bad, enforced.home), lambda a: a.outcome is not REFUSED
+        )
+    finally:
+        enforced.plane.delete(quota, enforced.home)
+        enforced.plane.patch(home, {"metadata": {"labels": {label: None}}})
+
+    assert (by_quota.outcome, "exceeded quota" in by_quota.raw) == (OTHER, True)
+    assert (by_pod_security.outcome, "PodSecurity" in by_pod_security.raw) == (OTHER, True)
+
+
 def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shape) -> None:
     for c in enforced.compiled()[1:]:
         for webhook in own_webhooks(enforced, c.name):
@@ -372,7 +424,7 @@ def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shap
 
 
 def test_enforced_twin_adds_nothing_to_reports(enforced: Shape) -> None:
-    results = results_in(enforced, enforced.home)
+    results = eventually(lambda: results_in(enforced, enforced.home), bool, seconds=150)
 
     assert {r.policy for r in results} == {enforced.spec.name}
 
@@ -456,5 +508,33 @@ def test_one_control_alone_lets_unset_pods_through(
 
         unset = of(WorkloadKind.POD, UNSET_SPEC, "new-unset")
         assert shape.ask(unset, shape.home).outcome is ADMITTED
+    finally:
+        shape.clear()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_policy_that_errs_is_not_taken_for_a_refusal(
+    request: pytest.FixtureRequest, setting: str
+) -> None:
+    fixture, target, api_version = SETTINGS[setting]
+    shape = new_shape(request.getfixturevalue(fixture), f"{setting}-err", target, api_version)
+    good = of(WorkloadKind.POD, GOOD_SPEC, "new-good")
+    try:
+        for c in shape.compiled()[:2]:
+            text = json.dumps(c.manifest).replace(
+                "variables.windows ||", "object.spec.none == 1 &&"
+            )
+            assert "object.spec.none" in text
+            assert shape.plane.create(json.loads(text)).ok
+
+        here = eventually(
+            lambda: shape.ask(good, shape.home), lambda a: a.outcome is not ADMITTED, in_a_row=3
+        )
+        next_door = shape.ask(good, shape.neighbour)
+
+        assert (here.outcome, here.policy) == (AnswerOutcome.POLICY_ERROR, shape.twin), here
+        # An Audit ClusterPolicy that errs keeps silent: only a warned bad probe shows that it judges.
+        said = {CPOL: ADMITTED, VPOL: AnswerOutcome.POLICY_ERROR}
+        assert next_door.outcome is said[target], next_door
     finally:
         shape.clear()
