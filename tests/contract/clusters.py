@@ -7,7 +7,7 @@ import copy
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,9 @@ class Cluster(ABC):
         return tuple(json.loads(item) for page in pages for item in page.items)
 
     def wait_reports(
-        self, policy: str, namespace: str, count: int
+        self, policy: str, namespace: str, expected: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], tuple[Manifest, ...]]:
-        """Wait until so many objects have results of this policy; give them by kind and name."""
+        """Wait until these objects (kind and name) have results of this policy; give all that have."""
 
         def reported() -> dict[tuple[str, str], tuple[Manifest, ...]]:
             found = {}
@@ -117,7 +117,7 @@ class Cluster(ABC):
                     found[(scope["kind"], scope["name"])] = results
             return found
 
-        return eventually(reported, lambda found: len(found) >= count, seconds=150, in_a_row=1)
+        return eventually(reported, lambda found: found.keys() >= set(expected), seconds=150)
 
 
 class SandboxCluster(Cluster):

@@ -1,0 +1,242 @@
+"""What both clusters report about the same workloads: kind by kind, rule by rule, word for word."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from policies.cluster.gateway import POLICY_REPORTS, Manifest
+from policies.domain.controls import Control
+from policies.domain.library import ObjectRole, Target, VariantSpec, compile_objects
+from policies.domain.objects import PolicyReport, WorkloadKind
+from policies.domain.reports import Outcome, read_results
+from tests.contract.clusters import Cluster
+from tests.contract.planes import eventually
+from tests.unit.domain.seccomp_cases import LH, RD, UN, container, pod, wrapped
+
+C1, C2 = Control.REQUIRE_SECCOMP, Control.DENY_UNCONFINED_SECCOMP
+UNSET = pod(container("c"))
+BODIES: dict[str, tuple[Manifest, frozenset[Control]]] = {
+    "good": (pod(container("c"), profile=RD), frozenset()),
+    "localhost": (pod(container("c", LH)), frozenset()),
+    "windows": (pod(container("c"), os="windows"), frozenset()),
+    "unset": (UNSET, frozenset({C1})),
+    "one-unset": (pod(container("a", RD), container("b")), frozenset({C1})),
+    "init-unset": (pod(container("a", RD), init=(container("i"),)), frozenset({C1})),
+    "unconfined": (pod(container("c"), profile=UN), frozenset({C1, C2})),
+    "overridden": (pod(container("c", UN), profile=RD), frozenset({C1, C2})),
+    "sidecar": (
+        pod(container("c"), profile=RD, init=(container("s", UN, restartPolicy="Always"),)),
+        frozenset({C1, C2}),
+    ),
+}
+"""By name: the pod spec, and which controls it fails."""
+KINDS = {
+    WorkloadKind.POD: "",
+    WorkloadKind.DEPLOYMENT: "autogen-",
+    WorkloadKind.STATEFUL_SET: "autogen-",
+    WorkloadKind.DAEMON_SET: "autogen-",
+    WorkloadKind.REPLICA_SET: "autogen-",
+    WorkloadKind.REPLICATION_CONTROLLER: "autogen-",
+    WorkloadKind.JOB: "autogen-",
+    WorkloadKind.CRON_JOB: "autogen-cronjob-",
+}
+
+
+@dataclass(frozen=True)
+class Reported:
+    cluster: Cluster
+    spec: VariantSpec
+    namespace: str
+    results: dict[tuple[str, str], tuple[Manifest, ...]]
+
+    @property
+    def is_cluster_policy(self) -> bool:
+        return self.spec.target is Target.CLUSTER_POLICY
+
+    def message(self, control: Control) -> str:
+        spec = compile_objects(self.spec, ())[0].manifest["spec"]
+        if self.is_cluster_policy:
+            return str(
+                next(r for r in spec["rules"] if r["name"] == control)["validate"]["message"]
+            )
+        return str(spec["validations"][(C2, C1).index(control)]["message"])
+
+
+def workloads() -> Iterator[tuple[WorkloadKind, str, frozenset[Control]]]:
+    """Every pod shape as a Pod, and a bad and a good one of every kind."""
+    for name, (_, failed) in BODIES.items():
+        yield WorkloadKind.POD, name, failed
+    for kind in WorkloadKind:
+        if kind is not WorkloadKind.POD:
+            yield kind, "unset", BODIES["unset"][1]
+            yield kind, "good", BODIES["good"][1]
+
+
+@pytest.fixture(scope="module")
+def reported(cluster: Cluster, spec: VariantSpec) -> Iterator[Reported]:
+    """All the workloads stand, then the policy, then the reports."""
+    namespace = cluster.make_namespace("rep")
+    made = list(workloads())
+    for kind, name, _ in made:
+        cluster.apply(wrapped(kind, BODIES[name][0], name=name_of(kind, name)), namespace)
+    objects = compile_objects(spec, [namespace])
+    cluster.create(objects)
+    judged = [(kind, name_of(kind, name)) for kind, name, _ in made if is_judged(spec, kind)]
+    results = cluster.wait_reports(spec.name, namespace, judged)
+    yield Reported(cluster, spec, namespace, results)
+    cluster.remove(objects)
+
+
+def name_of(kind: WorkloadKind, name: str) -> str:
+    return f"{kind.lower()}-{name}"
+
+
+def is_judged(spec: VariantSpec, kind: WorkloadKind) -> bool:
+    if kind is WorkloadKind.REPLICATION_CONTROLLER:
+        return spec.target is Target.CLUSTER_POLICY
+    return kind in KINDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "failed"), list(workloads()), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_results_are_those_that_kyverno_gives(
+    reported: Reported, kind: WorkloadKind, name: str, failed: frozenset[Control]
+) -> None:
+    found = reported.results.get((kind, name_of(kind, name)), ())
+
+    if not is_judged(reported.spec, kind):
+        assert found == ()
+    elif reported.is_cluster_policy:
+        assert [shown(r) for r in found] == by_rule(reported, KINDS[kind], failed)
+    else:
+        assert [shown(r) for r in found] == by_policy(reported, failed)
+
+
+def shown(result: Manifest) -> Manifest:
+    """A result without its time."""
+    assert result["timestamp"]["nanos"] == 0
+    return {key: value for key, value in result.items() if key != "timestamp"}
+
+
+def by_rule(reported: Reported, prefix: str, failed: frozenset[Control]) -> list[Manifest]:
+    return [
+        {
+            "policy": reported.spec.name,
+            "rule": f"{prefix}{control}",
+            "result": "fail" if control in failed else "pass",
+            "message": reported.message(control)
+            if control in failed
+            else f"Validation rule '{prefix}{control}' passed.",
+            "source": "kyverno",
+            "scored": True,
+            "properties": {"process": "background scan"},
+        }
+        for control in (C2, C1)
+    ]
+
+
+def by_policy(reported: Reported, failed: frozenset[Control]) -> list[Manifest]:
+    first = next((control for control in (C2, C1) if control in failed), None)
+    properties = {"process": "background scan"}
+    if first is not None:
+        properties["cel.validationIndex"] = str((C2, C1).index(first))
+    return [
+        {
+            "policy": reported.spec.name,
+            "result": "fail" if first else "pass",
+            "message": reported.message(first) if first else "success",
+            "source": "KyvernoValidatingPolicy",
+            "scored": True,
+            "properties": properties,
+        }
+    ]
+
+
+def test_report_is_named_scoped_and_owned_by_its_resource(reported: Reported) -> None:
+    for report in reported.cluster.items(POLICY_REPORTS, reported.namespace):
+        scope, metadata = report["scope"], report["metadata"]
+        (owner,) = metadata["ownerReferences"]
+
+        assert metadata["name"] == scope["uid"] == owner["uid"]
+        assert scope["namespace"] == metadata["namespace"] == reported.namespace
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "kyverno"
+        for key in ("apiVersion", "kind", "name"):
+            assert owner[key] == scope[key]
+        assert scope.keys() == {"apiVersion", "kind", "name", "namespace", "uid"}
+
+
+def test_report_sums_up_its_results(reported: Reported) -> None:
+    for report in reported.cluster.items(POLICY_REPORTS, reported.namespace):
+        words = [result["result"] for result in report["results"]]
+        summary = {word: words.count(word) for word in ("pass", "fail", "warn", "error", "skip")}
+
+        assert report["summary"] == summary
+
+
+def test_twin_and_companion_add_nothing_to_reports(reported: Reported) -> None:
+    twins = {
+        compiled.name
+        for compiled in compile_objects(reported.spec, [reported.namespace])
+        if compiled.role is not ObjectRole.AUDIT
+    }
+    named = {
+        result["policy"]
+        for report in reported.cluster.items(POLICY_REPORTS, reported.namespace)
+        for result in report["results"]
+    }
+
+    assert not named & twins
+
+
+def test_report_is_read_by_the_domain(reported: Reported) -> None:
+    (report,) = (
+        msgspec.convert(report, PolicyReport)
+        for report in reported.cluster.items(POLICY_REPORTS, reported.namespace)
+        if report["scope"]["name"] == name_of(WorkloadKind.DEPLOYMENT, "unset")
+    )
+
+    ours = [r for r in read_results(report) if r.policy == reported.spec.name]
+
+    assert {r.kind for r in ours} == {"Deployment"}
+    assert Outcome.FAIL in {r.outcome for r in ours}
+    assert all(r.at is not None for r in ours)
+
+
+def test_report_of_a_changed_workload_is_made_again(reported: Reported) -> None:
+    kind = WorkloadKind.DEPLOYMENT
+    name = name_of(kind, "good")
+    before = newest(reported.results[(kind, name)])
+    time.sleep(1.1)  # the times in reports are whole seconds
+    reported.cluster.patch(
+        wrapped(kind, UNSET, name=name),
+        reported.namespace,
+        {"spec": {"template": {"metadata": {"labels": {"edited": "yes"}}}}},
+    )
+
+    def times() -> int:
+        found = reported.cluster.wait_reports(
+            reported.spec.name, reported.namespace, [(kind, name)]
+        )
+        return newest(found[(kind, name)])
+
+    assert eventually(times, lambda at: at > before, seconds=150) > before
+
+
+def newest(results: tuple[Any, ...]) -> int:
+    return max(result["timestamp"]["seconds"] for result in results)
+
+
+def test_report_of_a_deleted_workload_goes_with_it(reported: Reported) -> None:
+    kind, name = WorkloadKind.POD, name_of(WorkloadKind.POD, "localhost")
+    reported.cluster.delete(wrapped(kind, UNSET, name=name), reported.namespace)
+
+    def names() -> set[str]:
+        reports = reported.cluster.items(POLICY_REPORTS, reported.namespace)
+        return {report["scope"]["name"] for report in reports}
+
+    assert name not in eventually(names, lambda found: name not in found, seconds=60)
