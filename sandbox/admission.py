@@ -67,8 +67,11 @@ class Failure:
 def policies(store: Store) -> tuple[Policy, ...]:
     """The policies that the engine has seen: while it is off, those from before."""
     view = store.setting(ENGINE_VIEW, "")
-    manifests = json.loads(view) if view else _stored(store)
-    return tuple(engine.read(manifest) for manifest in manifests)
+    return tuple(map(engine.read, json.loads(view))) if view else stored_policies(store)
+
+
+def stored_policies(store: Store) -> tuple[Policy, ...]:
+    return tuple(map(engine.read, _stored(store)))
 
 
 def freeze_view(store: Store) -> None:

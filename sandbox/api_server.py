@@ -40,7 +40,7 @@ class ApiServer:
         """Create an object. A forced create asks no webhook."""
         manifest = copy.deepcopy(manifest)
         resource = kinds.resource_of(manifest)
-        with self._store.transaction():
+        with self._store.transaction(writes=not dry_run):
             self._generate_name(manifest)
             key = key_of(manifest)
             self._require_namespace(resource, manifest)
@@ -72,7 +72,7 @@ class ApiServer:
         manifest = copy.deepcopy(manifest)
         resource = kinds.resource_of(manifest)
         key = key_of(manifest)
-        with self._store.transaction():
+        with self._store.transaction(writes=not dry_run):
             old = self.read(resource, key)
             _meet_replace_guards(resource, old, uid, version)
             _keep_own_fields(manifest, old)
@@ -99,7 +99,7 @@ class ApiServer:
     ) -> Answer:
         """Delete an object and what it owns. Raises NotFound, Conflict."""
         key = kinds.key_for(resource, name, namespace)
-        with self._store.transaction():
+        with self._store.transaction(writes=not dry_run):
             old = self.read(resource, key)
             _meet_delete_guards(resource, old, uid, version)
             if not dry_run:

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from policies.cluster.errors import Unreachable
 from policies.cluster.gateway import (
     PODS,
     POLICY_REPORTS,
@@ -31,9 +32,10 @@ class SandboxGateway:
     """A connection to one sandbox cluster. Not shared between threads."""
 
     def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
-        self._store = Store(path)
-        self._server = ApiServer(self._store, clock)
+        """Prepare the connection; nothing is opened yet."""
+        self._path = path
         self._clock = clock
+        self._opened: Store | None = None
         self._request_count = 0
         self._received_bytes = 0
 
@@ -104,7 +106,21 @@ class SandboxGateway:
         return Traffic(self._request_count, self._received_bytes)
 
     def close(self) -> None:
-        self._store.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            if not self._path.exists():
+                raise Unreachable(f"There is no sandbox cluster in {self._path.name}.")
+            self._opened = Store(self._path)
+        return self._opened
+
+    @property
+    def _server(self) -> ApiServer:
+        return ApiServer(self._store, self._clock)
 
     def _request(self) -> None:
         self._request_count += 1

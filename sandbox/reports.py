@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from policies.cluster.gateway import WORKLOADS
-from sandbox.admission import first_failure, policies, rule_name
+from sandbox.admission import first_failure, rule_name, stored_policies
 from sandbox.faults import Fault, is_set
 from sandbox.policy import Policy, Rule
 from sandbox.store import Key, Manifest, Store
@@ -37,7 +37,8 @@ def report(store: Store, now: datetime, *, everything: bool) -> int:
     """Judge what is due, or everything; return how many reports were made."""
     with store.transaction():
         known = store.judged()
-        background = tuple(policy for policy in policies(store) if policy.background)
+        # The reports controller is a program of its own: it goes on while the engine is off.
+        background = tuple(policy for policy in stored_policies(store) if policy.background)
         made: list[tuple[str, str, float]] = []
         seen: set[str] = set()
         for manifest in _resources(store):

@@ -60,9 +60,9 @@ class Store:
         self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Hold the write lock. An inner call joins the outer transaction."""
-        if self._connection.in_transaction:
+    def transaction(self, *, writes: bool = True) -> Iterator[None]:
+        """Hold the write lock, if anything is to be written. An inner call joins the outer transaction."""
+        if not writes or self._connection.in_transaction:
             yield
             return
         self._connection.execute("BEGIN IMMEDIATE")
