@@ -8,6 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from controlplane.errors import ControlPlaneError
 
@@ -38,6 +39,14 @@ class Process:
     started: int
 
 
+class _Stat(NamedTuple):
+    """What /proc says about a process that exists."""
+
+    state: str
+    thread_count: int
+    started: int
+
+
 def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Process:
     """Start a program in a session of its own, its output appended to the log."""
     file_actions = [
@@ -57,19 +66,20 @@ def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Proc
     entry = _stat(pid)
     if entry is None:  # it is our child: until we wait for it, the entry stays
         raise ProcessLookupError(pid)
-    return Process(pid, entry[1])
+    return Process(pid, entry.started)
 
 
 def look(process: Process) -> Condition:
     """Say whether a process runs; a zombie or a stranger with the same id counts as gone."""
     entry = _stat(process.pid)
-    if entry is None or entry[1] != process.started:
+    if entry is None or entry.started != process.started:
         return Condition.GONE
-    if entry[0] in "ZX":
+    # The first thread may be a zombie while others still hold the ports.
+    if entry.state in "ZX" and entry.thread_count <= 1:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
         return Condition.GONE
-    return Condition.PAUSED if entry[0] in "Tt" else Condition.RUNNING
+    return Condition.PAUSED if entry.state in "Tt" else Condition.RUNNING
 
 
 def send(process: Process, number: signal.Signals) -> None:
@@ -120,11 +130,10 @@ def _wait_while(process: Process, conditions: Set[Condition], seconds: float) ->
     return True
 
 
-def _stat(pid: int) -> tuple[str, int] | None:
-    """Return the state letter and the start time of a process, or None if there is none."""
+def _stat(pid: int) -> _Stat | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
-    return fields[0], int(fields[19])
+    return _Stat(state=fields[0], thread_count=int(fields[17]), started=int(fields[19]))
