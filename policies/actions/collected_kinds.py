@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from policies.actions.engine import note_contact, note_engine
 from policies.actions.reading import Problems, kind_name, read_items
-from policies.actions.snapshots import ResultSnapshot, Seen, Snapshot, see
+from policies.actions.snapshots import POSTURE_COLUMNS, ResultSnapshot, Seen, Snapshot, see
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.errors import (
     ClusterError,
@@ -296,7 +296,7 @@ def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str
             PostureTally,
             scope=work.scope,
             key=("namespace", "control"),
-            compared=("workload_count", "failing_count", "not_applicable_count"),
+            compared=POSTURE_COLUMNS,
             rows=snapshot.posture_tallies(tops, _control_sets()),
         )
 

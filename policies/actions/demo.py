@@ -48,7 +48,9 @@ class DemoVariant:
 
 STORY = (
     DemoVariant("prod", "require-seccomp", REQUIRE, "ClusterPolicy", 2, asks_for_more=True),
-    DemoVariant("prod", "deny-unconfined-seccomp", DENY, "ValidatingPolicy", 3, asks_for_more=False),
+    DemoVariant(
+        "prod", "deny-unconfined-seccomp", DENY, "ValidatingPolicy", 3, asks_for_more=False
+    ),
     DemoVariant("staging", "require-seccomp", REQUIRE, "ValidatingPolicy", 1, asks_for_more=False),
 )
 
@@ -65,7 +67,9 @@ def make_people(password: str) -> dict[Role, Actor]:
     return people
 
 
-def tell(people: dict[Role, Actor], story: tuple[DemoVariant, ...], say: Callable[[str], None]) -> None:
+def tell(
+    people: dict[Role, Actor], story: tuple[DemoVariant, ...], say: Callable[[str], None]
+) -> None:
     """Bring every cluster of the story to where the demo begins."""
     teller = _Teller(people, say)
     for wanted in story:

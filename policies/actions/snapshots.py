@@ -15,6 +15,12 @@ from policies.domain.reports import Outcome, Result
 
 ALL_CONTROLS = tuple(Control)
 _KNOWN_KINDS = frozenset(kind.value for kind in WorkloadKind)
+POSTURE_COLUMNS = ("workload_count", "failing_count", "not_applicable_count", "reportable_count")
+REPORTED_KINDS = frozenset(WorkloadKind) - {
+    WorkloadKind.POD_TEMPLATE,
+    WorkloadKind.REPLICATION_CONTROLLER,
+}
+"""No engine reports on pod templates, and ValidatingPolicies not on replication controllers (kyverno-facts 5.38)."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 
 
@@ -152,9 +158,10 @@ class Snapshot:
             for controls in control_sets:
                 tally = tallies.setdefault(
                     (seen.namespace, control_key(controls)),
-                    {"workload_count": 0, "failing_count": 0, "not_applicable_count": 0},
+                    dict.fromkeys(POSTURE_COLUMNS, 0),
                 )
                 tally["workload_count"] += 1
+                tally["reportable_count"] += seen.kind in REPORTED_KINDS
                 tally["not_applicable_count"] += not seen.applicable
                 tally["failing_count"] += not failing[seen.uid].isdisjoint(controls)
         return tallies
@@ -187,6 +194,7 @@ class ResultSnapshot:
     rows: dict[Key, Fields] = field(default_factory=dict)
     """By (source, policy, raw rule, uid)."""
     _failing: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _judged: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, result: Result, tops: Mapping[str, Top]) -> None:
         """Count one result, and keep it when it is not a pass."""
@@ -196,9 +204,11 @@ class ResultSnapshot:
         if result.outcome is not Outcome.SKIP:
             tally["newest_at"] = _extreme(max, tally["newest_at"], result.at)
             tally["oldest_at"] = _extreme(min, tally["oldest_at"], result.at)
+        top = tops.get(result.uid) or Top(result.uid, result.kind, result.name)
+        if top.uid == result.uid and result.kind in REPORTED_KINDS:
+            self._judged[key].add(result.uid)
         if result.outcome is Outcome.PASS:
             return
-        top = tops.get(result.uid) or Top(result.uid, result.kind, result.name)
         fields: Fields = {
             "rule": result.rule,
             "outcome": result.outcome.value,
@@ -219,15 +229,17 @@ class ResultSnapshot:
             self._failing[key].add(result.uid)
 
     def finished_tallies(self) -> dict[Key, Fields]:
-        """Complete the tallies with the number of failing workloads."""
+        """Complete the tallies with the numbers of failing and of judged workloads."""
         for key, tally in self.tallies.items():
             tally["failing_workload_count"] = len(self._failing[key])
+            tally["judged_workload_count"] = len(self._judged[key])
         return self.tallies
 
 
 def _empty_tally() -> Fields:
     counts = {f"{outcome.value}_count": 0 for outcome in Outcome}
-    return {**counts, "failing_workload_count": 0, "newest_at": None, "oldest_at": None}
+    workloads = {"failing_workload_count": 0, "judged_workload_count": 0}
+    return {**counts, **workloads, "newest_at": None, "oldest_at": None}
 
 
 def _extreme(choose: Any, one: datetime | None, other: datetime | None) -> datetime | None:

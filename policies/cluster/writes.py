@@ -41,7 +41,8 @@ def write(gateway: Gateway, change: Write, *, decision: str, dry_run: bool) -> A
     if not decision.strip():
         raise UndecidedWrite(f"No decision stands behind this {change.verb} of {change.name}.")
     _check(change)
-    logger.info(
+    logger.log(
+        logging.DEBUG if dry_run else logging.INFO,
         "cluster.write",
         extra={
             "decision": decision,

@@ -91,6 +91,7 @@ class Tally:
     error_count: int
     skip_count: int
     failing_workload_count: int
+    judged_workload_count: int
     newest_at: datetime | None
     oldest_at: datetime | None
 
@@ -145,6 +146,8 @@ class NamespaceEvidence:
     is_system: bool
     tally: Tally | None
     workload_count: int
+    reportable_count: int
+    """Workloads of the kinds that the engine reports on."""
     posture_failing_count: int
     rehearsal: RehearsalEvidence | None
 
@@ -243,6 +246,10 @@ def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
         return Gate(
             GateId.RESULTS, GateOutcome.UNKNOWN, tally.judged_count, sentence, tally.oldest_at
         )
+    if tally.judged_workload_count < evidence.reportable_count:
+        judged, there = tally.judged_workload_count, evidence.reportable_count
+        sentence = f"Reports cover {judged} of {_workloads(there)} so far."
+        return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, judged, sentence, tally.newest_at)
     sentence = f"{tally.judged_count} results, all newer than the policy."
     return Gate(GateId.RESULTS, GateOutcome.PASS, tally.judged_count, sentence, tally.newest_at)
 

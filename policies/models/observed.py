@@ -81,6 +81,8 @@ class PostureTally(models.Model):
     workload_count = models.PositiveIntegerField()
     failing_count = models.PositiveIntegerField()
     not_applicable_count = models.PositiveIntegerField()
+    reportable_count = models.PositiveIntegerField()
+    """Workloads of the kinds that every engine reports on."""
 
     class Meta:
         constraints = [
@@ -168,6 +170,8 @@ class ResultTally(models.Model):
     skip_count = models.PositiveIntegerField(default=0)
     failing_workload_count = models.PositiveIntegerField(default=0)
     """Top-level workloads with at least one fail, warn or error."""
+    judged_workload_count = models.PositiveIntegerField(default=0)
+    """Top-level workloads, of the kinds that every engine reports on, with any result."""
     newest_at = models.DateTimeField(null=True, blank=True)
     oldest_at = models.DateTimeField(null=True, blank=True)
 

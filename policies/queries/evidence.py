@@ -221,6 +221,7 @@ def _namespaces(
                 is_system=row.is_system,
                 tally=_tally(tally) if tally else None,
                 workload_count=posture.workload_count if posture else 0,
+                reportable_count=posture.reportable_count if posture else 0,
                 posture_failing_count=posture.failing_count if posture else 0,
                 rehearsal=_rehearsal(rehearsal) if rehearsal else None,
             )

@@ -9,22 +9,18 @@ from policies.domain.authority import NotAllowed
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, WrongState
 from policies.domain.readiness import Verdict
 from policies.models import AuditEvent, Flip, ObservedPolicy, Stage
-from policies.queries.verdicts import verdicts
 from sandbox.faults import Fault
-from tests.integration.actions.conftest import BAD, World, deployment
+from tests.integration.actions.conftest import SandboxWorld
+from tests.world import BAD, deployment
 
 pytestmark = pytest.mark.django_db
 
 
-def verdict(world: World, variant: object, namespace: str):  # type: ignore[no-untyped-def]
-    world.cluster.refresh_from_db()
-    variant.cluster.refresh_from_db()
-    return verdicts(variants=[variant], now=world.now())[variant.pk, namespace]
-
-
-def test_flip_of_a_ready_namespace_is_proven_and_rolled_back(world: World, target: str) -> None:
+def test_flip_of_a_ready_namespace_is_proven_and_rolled_back(
+    world: SandboxWorld, target: str
+) -> None:
     variant = world.installed(target)
-    assert verdict(world, variant, "team-a").verdict is Verdict.READY
+    assert world.verdict(variant, "team-a").verdict is Verdict.READY
 
     status = world.flip(variant, FlipVerb.ENFORCE, "team-a")
 
@@ -34,27 +30,28 @@ def test_flip_of_a_ready_namespace_is_proven_and_rolled_back(world: World, targe
     assert not Stage.objects.filter(namespace="team-b").exists()
     assert ObservedPolicy.objects.filter(role="twin", enforced=["team-a"]).count() == 1
 
-    back = flips.roll_back(
-        variant_id=variant.pk,
-        namespaces=["team-a"],
-        reason="a customer waits",
-        by=world.people.operator,
-        now=world.now(),
-    )
-    assert world.run(back) is RolloutStatus.PROVEN
+    assert world.roll_back(variant, "team-a") is RolloutStatus.PROVEN
     stage.refresh_from_db()
     assert stage.value == Stage.Value.AUDIT
     assert not ObservedPolicy.objects.filter(role__in=["twin", "companion"]).exists()
     verbs = list(AuditEvent.objects.order_by("id").values_list("verb", flat=True))
-    for verb in ("flip.requested", "flip.approved", "rollout.apply", "rollout.prove-refused",
-                 "rollout.proven", "flip.rolled_back"):
+    for verb in (
+        "flip.requested",
+        "flip.approved",
+        "rollout.apply",
+        "rollout.prove-refused",
+        "rollout.proven",
+        "flip.rolled_back",
+    ):
         assert verb in verbs
 
 
-def test_request_without_override_in_blocked_namespace_is_refused(world: World, target: str) -> None:
+def test_request_without_override_in_blocked_namespace_is_refused(
+    world: SandboxWorld, target: str
+) -> None:
     world.sandbox.apply_manifest(deployment("team-a", "ftp", BAD))
     variant = world.installed(target)
-    assert verdict(world, variant, "team-a").verdict is Verdict.BLOCKED
+    assert world.verdict(variant, "team-a").verdict is Verdict.BLOCKED
 
     with pytest.raises(Refused, match="gates do not pass") as refusal:
         world.request(variant, FlipVerb.ENFORCE, "team-a")
@@ -65,17 +62,28 @@ def test_request_without_override_in_blocked_namespace_is_refused(world: World, 
     )
 
 
-def test_approve_own_request_is_refused_in_action_and_in_database(world: World, target: str) -> None:
+def test_approve_own_request_is_refused_in_action_and_in_database(
+    world: SandboxWorld, target: str
+) -> None:
     variant = world.installed(target)
     plan = world.plan(variant, FlipVerb.ENFORCE, "team-a")
     flip = flips.request(
-        variant_id=variant.pk, verb=FlipVerb.ENFORCE, namespaces=["team-a"], plan_digest=plan.digest,
-        reason="r", override_reason="", by=world.people.admin, now=world.now(),
+        variant_id=variant.pk,
+        verb=FlipVerb.ENFORCE,
+        namespaces=["team-a"],
+        plan_digest=plan.digest,
+        reason="r",
+        override_reason="",
+        by=world.people.admin,
+        now=world.now(),
     )
 
     with pytest.raises(NotAllowed, match="somebody else"):
         flips.approve(
-            flip_id=flip.pk, plan_digest=flip.plan_digest, comment="", by=world.people.admin,
+            flip_id=flip.pk,
+            plan_digest=flip.plan_digest,
+            comment="",
+            by=world.people.admin,
             now=world.now(),
         )
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -86,7 +94,9 @@ def test_approve_own_request_is_refused_in_action_and_in_database(world: World, 
         Flip.objects.filter(pk=flip.pk).update(status="approved")
 
 
-def test_policy_edited_by_hand_before_approval_makes_the_flip_stale(world: World, target: str) -> None:
+def test_policy_edited_by_hand_before_approval_makes_the_flip_stale(
+    world: SandboxWorld, target: str
+) -> None:
     variant = world.installed(target)
     flip = world.request(variant, FlipVerb.ENFORCE, "team-a")
     edit_audit_policy(world, variant)
@@ -101,7 +111,7 @@ def test_policy_edited_by_hand_before_approval_makes_the_flip_stale(world: World
 
 
 def test_policy_edited_by_hand_between_approval_and_apply_writes_nothing(
-    world: World, target: str
+    world: SandboxWorld, target: str
 ) -> None:
     variant = world.installed(target)
     flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-a"))
@@ -114,7 +124,7 @@ def test_policy_edited_by_hand_between_approval_and_apply_writes_nothing(
     assert not flip.rollout.steps.filter(kind="apply").exclude(status="pending").exists()
 
 
-def edit_audit_policy(world: World, variant: object) -> None:
+def edit_audit_policy(world: SandboxWorld, variant: object) -> None:
     from policies.cluster.gateway import CLUSTER_POLICIES, VALIDATING_POLICIES
 
     resource = CLUSTER_POLICIES if variant.target == "ClusterPolicy" else VALIDATING_POLICIES
@@ -124,7 +134,7 @@ def edit_audit_policy(world: World, variant: object) -> None:
     world.sandbox.apply_manifest(manifest)
 
 
-def test_engine_down_refuses_the_flip_with_that_reason(world: World, target: str) -> None:
+def test_engine_down_refuses_the_flip_with_that_reason(world: SandboxWorld, target: str) -> None:
     variant = world.installed(target)
     world.sandbox.set_fault(Fault.ENGINE_DOWN)
 
@@ -136,7 +146,7 @@ def test_engine_down_refuses_the_flip_with_that_reason(world: World, target: str
     assert world.cluster.engine_state == "down"
 
 
-def test_second_open_flip_of_a_variant_is_refused(world: World, target: str) -> None:
+def test_second_open_flip_of_a_variant_is_refused(world: SandboxWorld, target: str) -> None:
     variant = world.installed(target)
     world.request(variant, FlipVerb.ENFORCE, "team-a")
 
@@ -144,7 +154,7 @@ def test_second_open_flip_of_a_variant_is_refused(world: World, target: str) -> 
         world.request(variant, FlipVerb.ENFORCE, "team-b")
 
 
-def test_approve_twice_second_is_told(world: World) -> None:
+def test_approve_twice_second_is_told(world: SandboxWorld) -> None:
     variant = world.installed("ClusterPolicy")
     flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-a"))
 
@@ -152,7 +162,7 @@ def test_approve_twice_second_is_told(world: World) -> None:
         world.approve(flip)
 
 
-def test_rollout_without_proof_is_failed_and_writes_no_stage(world: World) -> None:
+def test_rollout_without_proof_is_failed_and_writes_no_stage(world: SandboxWorld) -> None:
     variant = world.installed("ClusterPolicy")
     flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-a"))
     rollout = flip.rollout

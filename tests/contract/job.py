@@ -1,0 +1,145 @@
+"""The main job on a real control plane: two teams' namespaces, a workload that violates, and raw requests."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from controlplane import ControlPlane
+from policies.actions import clusters
+from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
+from policies.models import ResultTally, Variant
+from tests.contract.planes import MERGE_PATCH, STRATEGIC_PATCH, Manifest, Plane, Reply, eventually
+from tests.world import BAD, GOOD, People, World, deployment
+
+NAMESPACES = ("team-a", "team-b")
+VIOLATOR = "ftp"
+REPORT_SECONDS = 150
+
+
+@dataclass
+class Job:
+    """One control plane with the world of people that work on it."""
+
+    plane: ControlPlane
+    raw: Plane
+    world: World
+
+    def ask(self, namespace: str, container: dict[str, Any], *policies: str) -> PodAnswer:
+        """Ask with a raw dry-run what becomes of a pod with this container."""
+        reply = self.raw.create(pod("probe", container), namespace, dry_run=True)
+        return read_answer(
+            policies=policies,
+            warnings=reply.warnings,
+            raw=reply.text,
+            engine_down=reply.status == 500,
+        )
+
+    def awaits_reports(self, variant: Variant, namespace: str) -> ResultTally:
+        """Collect until the engine has reported on the one workload of this namespace."""
+
+        def tally() -> ResultTally | None:
+            self.world.collect()
+            return ResultTally.objects.filter(
+                cluster=self.world.cluster,
+                policy=variant.name,
+                namespace=namespace,
+                judged_workload_count=1,
+            ).first()
+
+        found = eventually(tally, lambda t: t is not None, seconds=REPORT_SECONDS)
+        assert found is not None
+        return found
+
+    def live_names(self, kind: str) -> set[str]:
+        group = "kyverno.io/v1" if kind == "ClusterPolicy" else "policies.kyverno.io/v1"
+        plural = {"ClusterPolicy": "clusterpolicies", "ValidatingPolicy": "validatingpolicies"}[kind]
+        listed = self.raw.send("GET", f"/apis/{group}/{plural}").body["items"]
+        return {item["metadata"]["name"] for item in listed}
+
+    def policy(self, variant: Variant, name: str) -> Manifest:
+        manifest = {
+            "apiVersion": variant.api_version,
+            "kind": variant.target,
+            "metadata": {"name": name},
+        }
+        return self.raw.get(manifest).body
+
+    def edit(self, manifest: Manifest, change: Manifest) -> Reply:
+        return self.raw.patch(manifest, change, content_type=MERGE_PATCH)
+
+
+def pod(name: str, container: dict[str, Any]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"containers": [copy.deepcopy(container)]},
+    }
+
+
+def open_job(plane: ControlPlane, people: People) -> Iterator[Job]:
+    """Set the stage, hand it over, and clear it away."""
+    raw = Plane(plane.kubeconfig)
+    clear(raw)
+    for namespace in NAMESPACES:
+        raw.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": namespace, "labels": {"team": namespace}},
+            }
+        )
+        raw.create(service_account(namespace))
+    cluster = clusters.add_cluster(
+        name=f"job-{plane.name}",
+        kubeconfig=plane.kubeconfig.read_text(),
+        context=None,
+        by=people.admin,
+        now=timezone.now(),
+    )
+    job = Job(plane, raw, World(people, cluster))
+    job.world.collect()
+    yield job
+    clear(raw)
+
+
+def service_account(namespace: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": namespace},
+    }
+
+
+def clear(raw: Plane) -> None:
+    """Remove what a test left: policies first, so that nothing refuses the rest."""
+    for path in (
+        "/apis/kyverno.io/v1/clusterpolicies",
+        "/apis/policies.kyverno.io/v1/validatingpolicies",
+    ):
+        for item in raw.send("GET", path).body.get("items", ()):
+            if item["metadata"].get("labels", {}).get("secprof.io/variant") == "require-seccomp":
+                raw.send("DELETE", f"{path}/{item['metadata']['name']}")
+    for namespace in NAMESPACES:
+        raw.send("DELETE", f"/api/v1/namespaces/{namespace}")
+    eventually(
+        lambda: [raw.send("GET", f"/api/v1/namespaces/{n}").status for n in NAMESPACES],
+        lambda statuses: set(statuses) == {404},
+        seconds=60,
+    )
+
+
+__all__ = [
+    "BAD",
+    "GOOD",
+    "STRATEGIC_PATCH",
+    "VIOLATOR",
+    "AnswerOutcome",
+    "Job",
+    "deployment",
+    "open_job",
+    "pod",
+]
