@@ -94,7 +94,7 @@ def socket_path(directory: Path) -> Path:
     return short / "broker.sock"
 
 
-def await_answer(broker: Broker, *, seconds: float = 10) -> None:
+def await_answer(broker: Broker, *, seconds: float) -> None:
     """Wait until the broker takes connections. Raises NoBroker when it does not within this time."""
     deadline = time.monotonic() + seconds
     while not _answers(broker):

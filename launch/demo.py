@@ -154,7 +154,8 @@ def serve(demo: Demo) -> None:
         demo.supervisor.start(
             Spec("broker", chosen.command, environ, log, place.directory, stops_last=True)
         )
-    broker.await_answer(chosen)
+    # Our own may have a long queue to read back; somebody else's runs already, or does not.
+    broker.await_answer(chosen, seconds=30 if chosen.command else 3)
     if demo.kyverno:
         raise_planes(demo, environ)
     prepare(demo, environ)

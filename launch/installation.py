@@ -40,7 +40,7 @@ class Installation:
 
     def hold(self) -> IO[str]:
         """Lock the directory for as long as the answer is open. Raises InstallationBusy."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = (self.directory / "lock").open("w")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
