@@ -54,7 +54,7 @@ def pod_spec(manifest: Manifest) -> Manifest | None:
     found: Any = manifest
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def _fill_in_policy(manifest: Manifest) -> None:

@@ -100,10 +100,11 @@ def _result(policy: Policy, rule: Rule, manifest: Manifest, now: datetime) -> Ma
         "policy": policy.name,
         "result": "pass" if message is None else "fail" if scored else "warn",
         "message": message if message is not None else _pass_message(policy, name),
-        "scored": scored,
         "timestamp": {"seconds": int(now.timestamp()), "nanos": 0},
         "properties": properties,
     }
+    if scored:  # Kyverno leaves out what is false
+        result["scored"] = True
     if name:
         result["rule"] = name
     if category := policy.annotations.get("policies.kyverno.io/category"):

@@ -200,8 +200,10 @@ def test_enforced_pod_is_refused_exactly_if_it_fails(enforced: Ground, case: Cas
 
 
 def test_enforced_bad_pod_is_refused_with_the_text_of_its_engine(enforced: Ground) -> None:
+    bad = wrapped(WorkloadKind.POD, BAD, name="new-bad")
+
     with pytest.raises(RejectedByAdmission) as caught:
-        enforced.cluster.gateway.dry_run_pod(enforced.home, probe_pods(enforced.spec).bad)
+        enforced.cluster.gateway.dry_run_pod(enforced.home, bad)
 
     error = caught.value
     stem = "" if enforced.is_cluster_policy else "vpol."
@@ -213,7 +215,7 @@ def test_enforced_bad_pod_is_refused_with_the_text_of_its_engine(enforced: Groun
     lead = f'admission webhook "{webhook}" denied the request: '
     if enforced.is_cluster_policy:
         assert error.raw == (
-            f"{lead}\n\nresource Pod/{enforced.home}/secprof-probe-bad was blocked due to the following policies "
+            f"{lead}\n\nresource Pod/{enforced.home}/new-bad was blocked due to the following policies "
             f"\n\n{enforced.twin}:\n  deny-unconfined-seccomp: '{unconfined}'\n  require-seccomp: '{require}'\n"
         )
     else:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from policies.domain.controls import Control
 from policies.domain.library import ObjectRole, Target, VariantSpec, compile_objects
 from policies.domain.objects import PolicyReport, WorkloadKind
 from policies.domain.reports import Outcome, read_results
-from tests.contract.clusters import Cluster
+from tests.contract.clusters import Cluster, own_name
 from tests.contract.planes import eventually
 from tests.unit.domain.seccomp_cases import LH, RD, UN, container, pod, wrapped
 
@@ -240,3 +240,35 @@ def test_report_of_a_deleted_workload_goes_with_it(reported: Reported) -> None:
         return {report["scope"]["name"] for report in reports}
 
     assert name not in eventually(names, lambda found: name not in found, seconds=60)
+
+
+ANNOTATIONS = {
+    "policies.kyverno.io/scored": "false",
+    "policies.kyverno.io/category": "Pod Security",
+    "policies.kyverno.io/severity": "medium",
+    "pod-policies.kyverno.io/autogen-controllers": "Deployment,CronJob",
+}
+
+
+def test_annotations_of_a_policy_shape_its_results(cluster: Cluster, spec: VariantSpec) -> None:
+    namespace = cluster.make_namespace("ann")
+    (compiled,) = compile_objects(replace(spec, name=own_name("ann")), ())
+    for kind in (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET, WorkloadKind.POD):
+        cluster.apply(wrapped(kind, UNSET, name=name_of(kind, "unset")), namespace)
+    metadata = {**compiled.manifest["metadata"], "annotations": ANNOTATIONS}
+    edited = {**compiled.manifest, "metadata": metadata}
+    kinds = {WorkloadKind.POD, WorkloadKind.DEPLOYMENT}
+    if spec.target is Target.VALIDATING_POLICY:  # its derived variants are chosen in its spec
+        kinds.add(WorkloadKind.STATEFUL_SET)
+    cluster.create([replace(compiled, manifest=edited)])
+    try:
+        judged = {(str(kind), name_of(kind, "unset")) for kind in kinds}
+        found = cluster.wait_reports(compiled.name, namespace, judged)
+    finally:
+        cluster.remove([compiled])
+
+    # A real Deployment has made a ReplicaSet, which has no say in the sandbox.
+    assert {kind for kind, _ in found} - {"ReplicaSet"} == kinds
+    (result, *_) = (r for r in found[("Pod", "pod-unset")] if r["result"] != "pass")
+    assert (result["result"], result.get("scored")) == ("warn", None)
+    assert (result["category"], result["severity"]) == ("Pod Security", "medium")
