@@ -74,6 +74,7 @@ def test_read_answer_refusal_by_our_policy_is_refused(raw: str, message: str) ->
         denied("validate.kyverno.svc-fail", "Policy seccomp-enforce errored"),
         denied("validate.kyverno.svc-fail", blocked("seccomp-enforce: [odd\n")),
         denied("validate.kyverno.svc-fail", blocked("seccomp-enforce: odd\n")),
+        denied("validate.kyverno.svc-fail", blocked("seccomp-enforce:\n  r: [odd]\n")),
         denied("vpol.validate.kyverno.svc-fail", "Policy theirs error: no such key"),
         'pods "p" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
         'pods "p" is forbidden: exceeded quota: compute, requested: pods=1',

@@ -112,7 +112,7 @@ def test_read_policy_of_a_foreign_policy_has_no_variant() -> None:
     [
         ({"conditionStatus": {"ready": True}}, True),
         ({"conditionStatus": {"ready": False}}, False),
-        ({"conditions": [{"type": "Ready", "status": "True"}]}, True),
+        ({"conditions": [{"type": "Other"}, {"type": "Ready", "status": "True"}]}, True),
         ({"conditions": [{"type": "Ready", "status": "False"}]}, False),
         ({"ready": True}, True),
         ({}, None),
