@@ -18,11 +18,13 @@ from policies.actions import audit
 from policies.actions.connections import connected
 from policies.actions.engine import ask_pod
 from policies.actions.errors import Busy, Refused
+from policies.actions.specs import spec_of
 from policies.actions.storing import content_hash
 from policies.cluster.errors import ClusterError, Conflict, Forbidden, Invalid
 from policies.cluster.gateway import WORKLOADS, Gateway, Manifest
 from policies.domain.answers import AnswerOutcome, PodAnswer
 from policies.domain.authority import Act, Actor, require
+from policies.domain.library import probe_pods
 from policies.domain.objects import WorkloadKind
 from policies.domain.ownership import Owned, resolve_tops
 from policies.domain.posture import UnreadablePodSpec, pod_of
@@ -116,7 +118,7 @@ def rehearse(*, rehearsal_id: UUID, clock: Callable[[], datetime]) -> Rehearsal:
     try:
         with connected(rehearsal.variant.cluster, patience_seconds=15) as gateway:
             answers = _ask_all(gateway, rehearsal, clock)
-    except ClusterError as error:
+    except (ClusterError, Refused) as error:
         Rehearsal.objects.filter(pk=rehearsal.pk, state=Rehearsal.State.RUNNING).update(
             state=Rehearsal.State.FAILED, finished_at=clock(), message=error.message
         )
@@ -133,6 +135,7 @@ def _ask_all(
         cluster=rehearsal.variant.cluster, variant_name=rehearsal.variant.name
     )
     policies = tuple(ours.values_list("name", flat=True))
+    _check_engine(gateway, rehearsal, policies)
     known: dict[str, PodAnswer] = {}
     rows = []
     for position, candidate in enumerate(_candidates(gateway, rehearsal.namespace)):
@@ -153,7 +156,20 @@ def _ask_all(
                 at=clock(),
             )
         )
+    _check_engine(gateway, rehearsal, policies)
     return rows
+
+
+def _check_engine(gateway: Gateway, rehearsal: Rehearsal, policies: tuple[str, ...]) -> None:
+    """See that the engine judges pods here, before and after: its silence must not pass for admission.
+
+    Raises Refused when a bad pod meets no word of our policy.
+    """
+    bad = probe_pods(spec_of(rehearsal.variant)).bad
+    answer = ask_pod(gateway, rehearsal.namespace, bad, policies)
+    if OUTCOMES.get(answer.outcome) != "refused":
+        said = answer.message or "a bad pod passed without a warning"
+        raise Refused(f"The engine does not judge pods here: {said}.")
 
 
 def _candidates(gateway: Gateway, namespace: str) -> Iterator[_Candidate]:
