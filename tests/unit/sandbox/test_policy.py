@@ -1,0 +1,144 @@
+"""Which policies the sandbox's engine runs: those of the library, and no expression that it would have to guess."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from policies.cluster.errors import Invalid
+from policies.cluster.gateway import Manifest
+from policies.domain.controls import Control
+from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
+from sandbox.policy import UnknownPolicy, read
+from tests.unit.sandbox.conftest import Place, policies
+
+CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
+
+
+def everything() -> list[Manifest]:
+    """Each object that the library can compile."""
+    return [
+        compiled.manifest
+        for template in TEMPLATES.values()
+        for choice in template.choices
+        for target in Target
+        for version in API_VERSIONS[target]
+        for compiled in compile_objects(
+            VariantSpec(
+                name="all",
+                template=template.name,
+                target=target,
+                api_version=version,
+                controls=choice,
+            ),
+            ["team-a", "team-b"],
+        )
+    ]
+
+
+@pytest.mark.parametrize("manifest", everything(), ids=lambda m: m["metadata"]["name"])
+def test_read_whatever_the_library_compiles_is_understood(manifest: Manifest) -> None:
+    policy = read(manifest)
+
+    controls = {control for rule in policy.rules for control, _ in rule.checks}
+    assert controls <= set(Control)
+    assert all(message for rule in policy.rules for _, message in rule.checks)
+
+
+@pytest.mark.parametrize("target", Target)
+def test_read_tells_audit_from_twin(target: Target) -> None:
+    audit, twin, *_ = map(read, policies(target, "team-a"))
+
+    assert (audit.warns, audit.background, audit.fails_closed) == (True, True, False)
+    assert not any(rule.enforces for rule in audit.rules)
+    assert (twin.background, twin.fails_closed) == (False, True)
+    assert all(rule.enforces and rule.changed_only for rule in twin.rules)
+    assert twin.webhook_namespaces == {"team-a"}
+
+
+def edit(manifest: Manifest, path: str, value: Any) -> Manifest:
+    edited: Any = copy.deepcopy(manifest)
+    *steps, last = path.split("/")
+    inner = edited
+    for step in steps:
+        inner = inner[int(step) if step.isdigit() else step]
+    inner[int(last) if last.isdigit() else last] = value
+    return edited
+
+
+EXPRESSION = "validate/cel/expressions/0/expression"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "value"),
+    [
+        (CPOL, f"spec/rules/0/{EXPRESSION}", "true"),
+        (CPOL, "spec/rules/0/validate/cel/variables/0/expression", "false"),
+        (CPOL, "spec/rules/0/validate/pattern", {"spec": {}}),
+        (CPOL, "spec/rules/0/exclude", {"any": []}),
+        (CPOL, "spec/rules/0/match/any/0/resources/kinds", ["Deployment"]),
+        (CPOL, "spec/rules/0/match/any/0/resources/names", ["x"]),
+        (CPOL, "spec/rules/0/match/any/0/resources/operations", []),
+        (CPOL, "spec/rules", []),
+        (CPOL, "spec/validationFailureActionOverrides", []),
+        (CPOL, "spec/webhookConfiguration/matchConditions/0/expression", "false"),
+        (CPOL, "spec/webhookConfiguration/failurePolicy", "Maybe"),
+        (CPOL, "spec/admission", False),
+        (VPOL, "spec/validations/0/expression", "true"),
+        (VPOL, "spec/validations/0/messageExpression", "'no'"),
+        (VPOL, "spec/variables/0/expression", "false"),
+        (VPOL, "spec/matchConstraints/namespaceSelector", {}),
+        (VPOL, "spec/matchConstraints/resourceRules/0/resources", ["services"]),
+        (VPOL, "spec/evaluation/admission/enabled", False),
+        (VPOL, "spec/matchConditions", [{"name": "no", "expression": "false"}]),
+    ],
+)
+def test_read_what_the_library_does_not_compile_is_refused(
+    target: Target, path: str, value: Any
+) -> None:
+    with pytest.raises(UnknownPolicy):
+        read(edit(policies(target)[0], path, value))
+
+
+def test_create_of_an_unknown_policy_is_invalid_and_says_why(place: Place) -> None:
+    manifest = edit(policies()[0], f"spec/rules/0/{EXPRESSION}", "true")
+
+    with pytest.raises(
+        Invalid, match="the sandbox runs only the policies that secprof compiles.*true"
+    ):
+        place.sandbox.create(manifest)
+
+
+def test_create_of_a_misshapen_policy_is_invalid(place: Place) -> None:
+    manifest = edit(policies()[0], "spec/rules/0", {"name": "no-match"})
+
+    with pytest.raises(Invalid, match="a field of the wrong shape"):
+        place.sandbox.create(manifest)
+
+
+@pytest.mark.parametrize("target", Target)
+def test_read_without_a_condition_shares_the_webhook_of_its_failure_policy(target: Target) -> None:
+    manifest = copy.deepcopy(policies(target)[0])
+    manifest["spec"].pop("matchConditions", None)
+    manifest["spec"]["webhookConfiguration"] = {}
+    manifest["spec"]["failurePolicy"] = "Ignore"
+
+    stem = "" if target is CPOL else "vpol."
+    assert read(manifest).webhook == f"{stem}validate.kyverno.svc-ignore"
+
+
+def test_read_validating_policy_without_actions_denies() -> None:
+    manifest = copy.deepcopy(policies(VPOL)[0])
+    del manifest["spec"]["validationActions"]
+
+    assert read(manifest).rules[0].enforces
+
+
+def test_read_autogen_of_a_hand_is_honoured() -> None:
+    annotated = copy.deepcopy(policies()[0])
+    annotated["metadata"]["annotations"] = {"pod-policies.kyverno.io/autogen-controllers": "none"}
+    chosen = copy.deepcopy(policies(VPOL)[0])
+    chosen["spec"]["autogen"] = {"podControllers": {"controllers": ["deployments"]}}
+
+    assert read(annotated).controllers == frozenset()
+    assert read(chosen).controllers == {"Deployment"}
