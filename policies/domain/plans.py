@@ -192,23 +192,51 @@ def object_diff(before: Manifest | None, after: Manifest | None) -> tuple[str, .
 def _yaml_lines(manifest: Manifest | None) -> list[str]:
     if manifest is None:
         return []
-    return yaml.safe_dump(shown(manifest), sort_keys=False, width=110).splitlines()
+    return manifest_text(manifest).splitlines()
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes a text of several lines as it reads, so that a namespace more is a line more in a diff."""
+
+    def ignore_aliases(self, _data: object) -> bool:
+        return True
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _write_text)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """Write an object as people read it: without the server's bookkeeping, the same order whoever wrote it."""
+    return yaml.dump(shown(manifest), Dumper=_Readable, sort_keys=False, width=1000)
 
 
 def shown(manifest: Manifest) -> Manifest:
-    """Leave out what the server keeps for itself: status, managed fields, versions, times."""
-    metadata = {
-        key: value
-        for key, value in manifest.get("metadata", {}).items()
-        if key in {"name", "labels", "annotations"}
-    }
+    """Leave out what the server keeps for itself: status, managed fields, versions, times. Keys come sorted."""
+    metadata = manifest.get("metadata", {})
     rest = {k: v for k, v in manifest.items() if k not in {"metadata", "status"}}
     return {
         "apiVersion": rest.pop("apiVersion", ""),
         "kind": rest.pop("kind", ""),
-        "metadata": metadata,
-        **rest,
+        "metadata": {
+            key: _in_order(metadata[key])
+            for key in ("name", "labels", "annotations")
+            if metadata.get(key)
+        },
+        **{key: _in_order(rest[key]) for key in sorted(rest)},
     }
+
+
+def _in_order(value: Any) -> Any:
+    # A name stands first, as people write it.
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: (key != "name", key))
+        return {key: _in_order(value[key]) for key in keys}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def canonical_json(content: Any) -> bytes:

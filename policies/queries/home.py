@@ -11,7 +11,7 @@ from policies.models import Cluster, Flip, ObservedNamespace, Stage, Variant
 from policies.queries.evidence import load_evidence
 from policies.queries.flips import FlipRow, flip_rows, related
 from policies.queries.freshness import StripState, data_strips
-from policies.queries.trail import Event, recent_events
+from policies.queries.trail import Event, recent_decisions
 
 RECENT_EVENTS = 8
 FAILURES_SHOWN_FOR = timedelta(days=7)
@@ -99,7 +99,7 @@ def home_page(*, user_id: int | None, now: datetime) -> HomePage:
             *_drifted(variants),
             *_failed(since),
         ),
-        recent=recent_events(RECENT_EVENTS),
+        recent=recent_decisions(RECENT_EVENTS),
         cluster_count=len(clusters),
         newest_at=max(times, default=None),
         oldest_at=min(times, default=None),

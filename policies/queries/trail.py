@@ -6,9 +6,16 @@ from typing import Any
 
 from django.db.models import Q
 
+from policies.domain.lifecycle import StepKind
 from policies.models import AuditEvent, Cluster
 
 PAGE_SIZE = 50
+SMALL_VERBS = (
+    *(f"rollout.{kind.value}" for kind in StepKind),
+    "rollout.started",
+    "rehearsal.requested",
+)
+"""What matters on its own flip's page alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +79,10 @@ def trail_page(wanted: TrailFilter, *, page: int) -> TrailPage:
     )
 
 
-def recent_events(limit: int) -> tuple[Event, ...]:
-    """Load the newest rows of the trail."""
-    return tuple(event_of(row) for row in AuditEvent.objects.order_by("-at", "-pk")[:limit])
+def recent_decisions(limit: int) -> tuple[Event, ...]:
+    """Load the newest rows of the trail, the single steps of rollouts and rehearsals left out."""
+    rows = AuditEvent.objects.exclude(verb__in=SMALL_VERBS).order_by("-at", "-pk")
+    return tuple(event_of(row) for row in rows[:limit])
 
 
 def event_of(row: AuditEvent) -> Event:

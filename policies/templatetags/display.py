@@ -27,9 +27,9 @@ def icon(name: str) -> SafeString:
 def mark(family: str, status: str, note: str = "") -> SafeString:
     """Draw a status: shape, word and tone, and a short note behind it."""
     found = mark_of(family, status)
-    tail = format_html(' <span class="mark-note">{}</span>', note) if note else mark_safe("")
+    tail = format_html(' <span class="state-note">{}</span>', note) if note else mark_safe("")
     return format_html(
-        '<span class="mark mark-{}">{}<span class="mark-word">{}</span>{}</span>',
+        '<span class="state state-{}">{}<span class="state-word">{}</span>{}</span>',
         found.tone,
         icon(found.shape),
         found.word,

@@ -44,6 +44,8 @@ class ShownCell:
     state: CellState
     note: str
     is_waiting: bool
+    is_open: bool
+    """Its panel stands beside the matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +71,25 @@ class ShownGate:
     is_hard: bool
 
 
-def shown_rows(matrix: Matrix, *, now: datetime) -> tuple[ShownRow, ...]:
-    """Word every cell of a page of the matrix."""
+def shown_rows(
+    matrix: Matrix, *, now: datetime, opened: tuple[int, str] | None = None
+) -> tuple[ShownRow, ...]:
+    """Word every cell of a page of the matrix; `opened` is the cell whose panel is shown."""
     return tuple(
         ShownRow(
             row.namespace,
             row.team,
             row.is_system,
             row.is_terminating,
-            tuple(shown_cell(cell, now=now) for cell in row.cells),
+            tuple(shown_cell(cell, now=now, opened=opened) for cell in row.cells),
         )
         for row in matrix.rows
     )
 
 
-def shown_cell(cell: Cell, *, now: datetime) -> ShownCell:
+def shown_cell(
+    cell: Cell, *, now: datetime, opened: tuple[int, str] | None = None
+) -> ShownCell:
     """Word one cell."""
     return ShownCell(
         cell.variant_id,
@@ -92,6 +98,7 @@ def shown_cell(cell: Cell, *, now: datetime) -> ShownCell:
         cell.state,
         cell_note(cell, now=now),
         cell.is_waiting,
+        opened == (cell.variant_id, cell.namespace),
     )
 
 
@@ -167,8 +174,10 @@ def shown_offenders(found: tuple[Offender, ...]) -> tuple[ShownOffender, ...]:
             workload_meta(o),
             effect_on(o.kind, o.replicas, is_suspended=o.is_suspended),
             tuple(
-                f"{f.container or 'the pod'}: {f.declared or 'not set'} at {f.path}"
-                for f in o.faults
+                dict.fromkeys(
+                    f"{f.container or 'the pod'}: {f.declared or 'not set'} at {f.path}"
+                    for f in o.faults
+                )
             ),
         )
         for o in found
@@ -214,6 +223,8 @@ def effect_on(kind: str, replicas: int | None, *, is_suspended: bool) -> str:
     """Say when enforcing would be felt."""
     if kind == "CronJob":
         return "refused when resumed" if is_suspended else "refused at its next run"
+    if kind == "PodTemplate":
+        return "refused when something is made from it"
     if kind == "Pod":
         return "runs on; refused when created anew"
     if kind == "Job":

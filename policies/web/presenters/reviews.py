@@ -17,6 +17,17 @@ UNPATCHABLE = {
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """One field that is at fault, with every control that says so."""
+
+    container: str
+    role: str
+    path: str
+    declared: str
+    controls: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShownWorkload:
     """One workload of the review."""
 
@@ -25,7 +36,7 @@ class ShownWorkload:
     name: str
     meta: str
     effect: str
-    faults: tuple[Fault, ...]
+    places: tuple[Place, ...]
     report: Opinion
     posture: Opinion
     rehearsal: Opinion
@@ -120,7 +131,7 @@ def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
         effect=effect_on(
             workload.kind, workload.replicas, is_suspended=workload.is_suspended
         ),
-        faults=workload.faults,
+        places=_places(workload.faults),
         report=workload.report,
         posture=workload.posture,
         rehearsal=workload.rehearsal,
@@ -128,6 +139,14 @@ def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
         command=_command(workload, namespace),
         hint=_hint(workload),
     )
+
+
+def _places(faults: tuple[Fault, ...]) -> tuple[Place, ...]:
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for fault in faults:
+        key = (fault.container, fault.role, fault.path, fault.declared)
+        found.setdefault(key, []).append(fault.control)
+    return tuple(Place(*key, ", ".join(controls)) for key, controls in found.items())
 
 
 def _command(workload: ReviewedWorkload, namespace: str) -> str:

@@ -33,12 +33,12 @@ _TEXTS = {
     "collection.incomplete": "could not collect everything from {cluster}",
     "variant.created": "created the variant {variant} on {cluster}",
     "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
-    "flip.requested": "asked to move {variant} in {namespaces} on {cluster}",
-    "flip.approved": "approved {variant} in {namespaces} on {cluster}",
-    "flip.declined": "declined {variant} in {namespaces} on {cluster}",
-    "flip.withdrawn": "withdrew the request for {variant} in {namespaces} on {cluster}",
-    "flip.lapsed": "let the request for {variant} in {namespaces} on {cluster} lapse",
-    "flip.stale": "voided the plan for {variant} in {namespaces} on {cluster}",
+    "flip.requested": "asked to {what}",
+    "flip.approved": "approved: {what}",
+    "flip.declined": "declined: {what}",
+    "flip.withdrawn": "withdrew the request: {what}",
+    "flip.lapsed": "let a request lapse: {what}",
+    "flip.stale": "voided the plan: {what}",
     "flip.rolled_back": "rolled back {variant} in {namespaces} on {cluster}",
     "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
     "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
@@ -46,7 +46,14 @@ _TEXTS = {
     "rollout.proven": "proved {variant} in {namespaces} on {cluster}",
     "rollout.failed": "could not prove {variant} in {namespaces} on {cluster}",
     "rollout.stale": "stopped before writing {variant} on {cluster}: the ground had moved",
-    "rollout.step.applied": "wrote a policy of {variant} to {cluster}",
+    "rollout.check": "checked the ground for {variant} on {cluster}",
+    "rollout.dry-run": "asked {cluster} about a policy of {variant}",
+    "rollout.apply": "wrote a policy of {variant} to {cluster}",
+    "rollout.read-back": "read back a policy of {variant} from {cluster}",
+    "rollout.prove-refused": "sent a bad pod past {variant} on {cluster}",
+    "rollout.prove-admitted": "sent a good pod past {variant} on {cluster}",
+    "rollout.prove-neighbour": "sent a bad pod past {variant} in a neighbour on {cluster}",
+    "rollout.prove-warned": "sent a bad pod past {variant} in Audit on {cluster}",
 }
 
 
@@ -81,12 +88,19 @@ def _text(event: Event) -> str:
         variant = f" {event.variant}" if event.variant else ""
         return f"{verb_title(event.verb)}:{variant}{on}" if variant or on else verb_title(event.verb)
     if not event.namespaces:
-        pattern = pattern.replace(" in {namespaces}", "").replace(
-            "asked to move", "asked to install"
-        )
+        pattern = pattern.replace(" in {namespaces}", "")
     return pattern.format(
-        cluster=event.cluster, variant=event.variant, namespaces=listed(event.namespaces)
+        cluster=event.cluster,
+        variant=event.variant,
+        namespaces=listed(event.namespaces),
+        what=_what(event),
     )
+
+
+def _what(event: Event) -> str:
+    if not event.namespaces:
+        return f"install {event.variant} in Audit on {event.cluster}"
+    return f"enforce {event.variant} in {listed(event.namespaces)} on {event.cluster}"
 
 
 def _raw(event: Event) -> str:

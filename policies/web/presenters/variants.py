@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import yaml
-
 from policies.domain.controls import Control
 from policies.domain.library import (
     API_VERSIONS,
@@ -13,9 +11,8 @@ from policies.domain.library import (
     Target,
     VariantSpec,
     compile_objects,
-    manifest_bytes,
 )
-from policies.domain.plans import object_diff, shown
+from policies.domain.plans import manifest_text, object_diff
 from policies.queries.variants import ObjectState
 from policies.web.presenters.diffs import Block, diff_blocks
 
@@ -101,7 +98,7 @@ class ShownObject:
 def compiled(spec: VariantSpec, enforced: tuple[str, ...]) -> tuple[CompiledText, ...]:
     """Compile a variant for some enforced namespaces, as text."""
     return tuple(
-        CompiledText(o.kind, o.name, _ROLES[o.role], manifest_bytes(o.manifest).decode())
+        CompiledText(o.kind, o.name, _ROLES[o.role], manifest_text(o.manifest))
         for o in compile_objects(spec, enforced)
     )
 
@@ -137,6 +134,6 @@ def _object(state: ObjectState) -> ShownObject:
         state.state,
         state.is_ready,
         state.changed_at,
-        yaml.safe_dump(shown(observed), sort_keys=False, width=100) if observed else "",
+        manifest_text(observed) if observed else "",
         diff_blocks(lines),
     )

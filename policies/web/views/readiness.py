@@ -51,14 +51,17 @@ def cell(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
     space = get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
     context = _cell_context(variant, space, actor_of(request.user))
     if not is_htmx(request):
-        context = {**_matrix_context(request, variant.cluster), **context}
+        opened = (variant.pk, space.name)
+        context = {**_matrix_context(request, variant.cluster, opened=opened), **context}
     else:
         context["back_query"] = request.GET.urlencode()
         context["current_cluster"] = variant.cluster.name
     return respond(request, "readiness/page.html", "readiness/_panel.html", context)
 
 
-def _matrix_context(request: HttpRequest, cluster: Cluster) -> dict[str, Any]:
+def _matrix_context(
+    request: HttpRequest, cluster: Cluster, *, opened: tuple[int, str] | None = None
+) -> dict[str, Any]:
     now = timezone.now()
     wanted = read_filter(request.GET)
     found = load_matrix(cluster, wanted, now=now)
@@ -66,7 +69,7 @@ def _matrix_context(request: HttpRequest, cluster: Cluster) -> dict[str, Any]:
     query["cluster"] = cluster.name
     return {
         "matrix": found,
-        "rows": shown_rows(found, now=now),
+        "rows": shown_rows(found, now=now, opened=opened),
         "filter": wanted,
         "stages": STAGES,
         "verdict_names": VERDICTS,
