@@ -148,7 +148,7 @@ def serve(demo: Demo) -> None:
     place = demo.installation
     place.trim_logs()
     chosen = broker.choose(place.directory, os.environ)
-    environ = place.environ(os.environ, broker_url=chosen.url, loopback_clusters=demo.kyverno)
+    environ = place.environ(os.environ, broker_url=chosen.url, kyverno=demo.kyverno)
     if chosen.command:
         log = place.logs / "broker.log"
         demo.supervisor.start(
@@ -171,14 +171,14 @@ def serve(demo: Demo) -> None:
 def raise_planes(demo: Demo, environ: Mapping[str, str]) -> None:
     """Bring the control planes up and wait until all are. Raises GaveUp, DemoFailed."""
     say("Starting two control planes; the first time builds them, which takes some minutes …")
-    marker = demo.installation.directory / "planes-up"
-    marker.unlink(missing_ok=True)
-    spec = demo.spec("planes", environ, "launch.planes", str(marker))
-    # It must hear of our end in time to take the planes down, and they take some seconds to go.
+    kubeconfigs = demo.installation.kubeconfigs
+    kubeconfigs.unlink(missing_ok=True)
+    spec = demo.spec("planes", environ, "launch.planes", str(kubeconfigs))
+    # It must outlive us by the seconds that it takes to stop the planes.
     demo.supervisor.start(
         replace(spec, death_signal=signal.SIGTERM, grace_seconds=60, restart=False)
     )
-    wait_for(demo, marker.exists, PLANES_SECONDS, "The control planes are not up", "planes")
+    wait_for(demo, kubeconfigs.exists, PLANES_SECONDS, "The control planes are not up", "planes")
 
 
 def prepare(demo: Demo, environ: Mapping[str, str]) -> None:
@@ -237,10 +237,12 @@ def wait_for(
 def announce(demo: Demo) -> None:
     """Print the address and a login for each role."""
     password = demo.installation.secrets().password
+    clusters = demo.installation.kubeconfigs.read_text().splitlines() if demo.kyverno else []
     rows = "\n".join(f"  {role:<10} {password}" for role in ROLES)
     say(
         f"\nsecprof runs at {demo.address}\n\n  {'user':<10} password\n{rows}\n\n"
-        f"Logs are in {demo.installation.logs}. Ctrl-C stops everything."
+        + "".join(f"kubectl --kubeconfig {path}\n" for path in clusters)
+        + f"Logs are in {demo.installation.logs}. Ctrl-C stops everything."
     )
 
 

@@ -38,6 +38,11 @@ class Installation:
     def logs(self) -> Path:
         return self.directory / "log"
 
+    @property
+    def kubeconfigs(self) -> Path:
+        """The file that lists the kubeconfigs of this demo's control planes, once they are up."""
+        return self.directory / "kubeconfigs"
+
     def hold(self) -> IO[str]:
         """Lock the directory for as long as the answer is open. Raises InstallationBusy."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +80,7 @@ class Installation:
                 log.replace(log.with_suffix(".log.1"))
 
     def environ(
-        self, inherited: Mapping[str, str], *, broker_url: str, loopback_clusters: bool
+        self, inherited: Mapping[str, str], *, broker_url: str, kyverno: bool
     ) -> dict[str, str]:
         """Compose the environment of all processes; nothing that was set for another installation gets in."""
         own = self.secrets()
@@ -84,17 +89,23 @@ class Installation:
             for name, value in inherited.items()
             if not name.startswith(_OURS) or name == "SECPROF_LOG_LEVEL"
         }
-        return kept | {
-            "DJANGO_SETTINGS_MODULE": "secprof_site.settings",
-            "SECPROF_DEMO": "1",
-            "SECPROF_DEMO_PASSWORD": own.password,
-            "SECPROF_SECRET_KEY": own.secret_key,
-            "SECPROF_CREDENTIAL_KEYS": own.credential_key,
-            "SECPROF_ALLOWED_HOSTS": "127.0.0.1,localhost",
-            "SECPROF_STATE_DIR": str(self.directory),
-            "SECPROF_STATIC_ROOT": str(self.directory / "static"),
-            "SECPROF_ALLOW_LOOPBACK_CLUSTERS": "1" if loopback_clusters else "0",
-            "DATABASE_URL": f"sqlite:///{quote(str(self.directory / 'secprof.sqlite3'))}",
-            "REDIS_URL": broker_url,
-            "PYTHONUNBUFFERED": "1",
-        }
+        # The control planes belong to this installation: whoever deletes it begins with new ones.
+        planes = {"XDG_STATE_HOME": str(self.directory)} if kyverno else {}
+        return (
+            kept
+            | planes
+            | {
+                "DJANGO_SETTINGS_MODULE": "secprof_site.settings",
+                "SECPROF_DEMO": "1",
+                "SECPROF_DEMO_PASSWORD": own.password,
+                "SECPROF_SECRET_KEY": own.secret_key,
+                "SECPROF_CREDENTIAL_KEYS": own.credential_key,
+                "SECPROF_ALLOWED_HOSTS": "127.0.0.1,localhost",
+                "SECPROF_STATE_DIR": str(self.directory),
+                "SECPROF_STATIC_ROOT": str(self.directory / "static"),
+                "SECPROF_ALLOW_LOOPBACK_CLUSTERS": "1" if kyverno else "0",
+                "DATABASE_URL": f"sqlite:///{quote(str(self.directory / 'secprof.sqlite3'))}",
+                "REDIS_URL": broker_url,
+                "PYTHONUNBUFFERED": "1",
+            }
+        )

@@ -1,37 +1,62 @@
-"""Keep the control planes of the Kyverno demo up until told to stop, then take them down. Starts once, no retries."""
+"""Keep the control planes of the Kyverno demo up until told to stop, then stop them. Starts them once, no retries.
+
+Their files stay, so that the next start finds the same clusters.
+"""
 
 import argparse
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from controlplane import ControlPlane, ControlPlaneError
+from controlplane.parts import PARTS
+
 NAMES = ("demo-a", "demo-b")
-UP = "up"
-
-
-def control(verb: str, name: str) -> int:
-    """Run one command of `controlplane`; its words go to our log."""
-    command = [sys.executable, "-m", "controlplane", verb, "--name", name]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m launch.planes", description=__doc__)
-    parser.add_argument("marker", type=Path, help="written when all are up")
+    parser.add_argument("list", type=Path, help="gets the kubeconfigs' paths when all are up")
     options = parser.parse_args(arguments)
-    # Blocked first: a signal that comes while a plane starts waits until it can be taken down again.
-    stops = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     try:
-        if any(control(UP, name) for name in NAMES):
-            return 1
-        options.marker.write_text(UP, encoding="ascii")
-        signal.sigwait(stops)
+        if not all(bring_up(name, stopping) for name in NAMES):
+            return 0 if stopping.is_set() else 1
+        partial = options.list.with_suffix(".partial")
+        partial.write_text("".join(f"{ControlPlane.find(name).kubeconfig}\n" for name in NAMES))
+        partial.replace(options.list)
+        stopping.wait()
         return 0
     finally:
-        for name in NAMES:
-            control("down", name)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(stop, NAMES))
+
+
+def bring_up(name: str, stopping: threading.Event) -> bool:
+    """Start one control plane, unless told to stop meanwhile; say whether it is up."""
+    command = [sys.executable, "-m", "controlplane", "up", "--name", name]
+    # A process of its own can be interrupted while it builds, and ends its compilers then.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    while process.poll() is None:
+        if stopping.wait(0.1):
+            process.send_signal(signal.SIGINT)
+            process.wait()
+    return process.returncode == 0 and not stopping.is_set()
+
+
+def stop(name: str) -> None:
+    """Stop the parts that run, last started first; their ports and files stay."""
+    try:
+        plane = ControlPlane.find(name)
+        for part in reversed(PARTS):
+            plane.stop(part)
+    except ControlPlaneError as error:
+        print(f"{name}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
