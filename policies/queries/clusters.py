@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q
 
 from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedNamespace, Stage, Variant
-from policies.queries.freshness import DataStrip, SnapshotState, data_strip, data_strips, snapshot_state
+from policies.queries.freshness import (
+    DataStrip,
+    SnapshotState,
+    data_strip,
+    data_strips,
+    snapshot_state,
+)
 
 A_MOMENT = timedelta(minutes=1)
 RUNS_SHOWN = 10
@@ -175,9 +181,7 @@ def _row(
 
 
 def _variants(cluster: Cluster) -> list[VariantLine]:
-    enforced = Count(
-        "stages", filter=Q(stages__value=Stage.Value.ENFORCE)
-    )
+    enforced = Count("stages", filter=Q(stages__value=Stage.Value.ENFORCE))
     found = Variant.objects.filter(cluster=cluster).annotate(n=enforced).order_by("name")
     return [VariantLine(v.pk, v.name, v.target, v.n) for v in found]
 

@@ -139,10 +139,9 @@ def flip_rows(flips: Iterable[Flip]) -> tuple[FlipRow, ...]:
 
 def related(flips: QuerySet[Flip]) -> QuerySet[Flip]:
     """Load what rows of flips need, in two queries."""
-    return (
-        flips.select_related("variant__cluster", "requested_by", "decided_by", "rollout")
-        .prefetch_related("rollout__steps")
-    )
+    return flips.select_related(
+        "variant__cluster", "requested_by", "decided_by", "rollout"
+    ).prefetch_related("rollout__steps")
 
 
 def flip_list(*, which: FlipFilter, user_id: int | None, page: int) -> FlipList:

@@ -51,9 +51,7 @@ def data_strips(clusters: Sequence[Cluster], *, now: datetime) -> dict[int, Data
             cluster_id__in=ids, state=CollectionRun.State.RUNNING
         ).values_list("cluster_id", flat=True)
     )
-    return {
-        c.pk: _strip(c, snapshots[c.pk], is_running=c.pk in running, now=now) for c in clusters
-    }
+    return {c.pk: _strip(c, snapshots[c.pk], is_running=c.pk in running, now=now) for c in clusters}
 
 
 def data_strip(cluster: Cluster, *, now: datetime) -> DataStrip:

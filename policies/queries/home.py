@@ -121,9 +121,7 @@ def _shares(variants: list[Variant]) -> tuple[Share, ...]:
     )
 
 
-def _wrong_with_cluster(
-    cluster: Cluster, state: StripState, *, now: datetime
-) -> tuple[Wrong, ...]:
+def _wrong_with_cluster(cluster: Cluster, state: StripState, *, now: datetime) -> tuple[Wrong, ...]:
     found = []
     where = str(cluster.pk)
     if state is StripState.BROKEN:

@@ -11,8 +11,8 @@ from policies.models import (
     ObservedNamespace,
     ObservedResult,
     ObservedWorkload,
-    RehearsedWorkload,
     Rehearsal,
+    RehearsedWorkload,
     Variant,
 )
 from policies.queries.cells import Cell, load_situation
@@ -154,9 +154,7 @@ def _newest_rehearsal(variant: Variant, namespace: str) -> RehearsalLine | None:
     )
     if row is None:
         return None
-    return RehearsalLine(
-        row.state, row.requested_by, row.started_at, row.finished_at, row.message
-    )
+    return RehearsalLine(row.state, row.requested_by, row.started_at, row.finished_at, row.message)
 
 
 def _reviewed(

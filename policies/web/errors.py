@@ -85,9 +85,7 @@ class KnownErrors:
 def render_trouble(request: HttpRequest, trouble: Trouble) -> HttpResponse:
     """Render the page of a known error."""
     context = {"trouble": trouble, "came_from": _own_referrer(request)}
-    response = render(
-        request, "policies/errors/trouble.html", context, status=trouble.status
-    )
+    response = render(request, "policies/errors/trouble.html", context, status=trouble.status)
     patch_vary_headers(response, ("HX-Request",))
     return response
 

@@ -1,7 +1,7 @@
 """Forms: they turn what was typed into clean values, and know no rule of the domain."""
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 
 from policies.domain.library import TEMPLATES, Target
 
@@ -17,10 +17,15 @@ def _text_input(**attributes: str) -> forms.TextInput:
 class SignInForm(AuthenticationForm):
     """Name and password."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "form-control"
+    username = UsernameField(
+        widget=forms.TextInput(attrs={"class": "form-control", "autofocus": True})
+    )
+    password = forms.CharField(
+        strip=False,
+        widget=forms.PasswordInput(
+            attrs={"class": "form-control", "autocomplete": "current-password"}
+        ),
+    )
 
 
 class CredentialForm(forms.Form):
@@ -59,24 +64,3 @@ class VariantForm(forms.Form):
     )
     controls = forms.ChoiceField(choices=[(key, key) for key in CONTROL_SETS])
     target = forms.ChoiceField(choices=[(t.value, t.value) for t in Target])
-
-
-class FlipForm(forms.Form):
-    """A request for a flip."""
-
-    plan_digest = forms.CharField(max_length=64)
-    reason = forms.CharField(max_length=2000)
-    override_reason = forms.CharField(max_length=2000, required=False)
-
-
-class DecisionForm(forms.Form):
-    """An approval or a refusal."""
-
-    plan_digest = forms.CharField(max_length=64, required=False)
-    comment = forms.CharField(max_length=2000, required=False)
-
-
-class ReasonForm(forms.Form):
-    """A reason for a rollback."""
-
-    reason = forms.CharField(max_length=2000)

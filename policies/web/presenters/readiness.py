@@ -26,7 +26,7 @@ _UNKNOWN_WORDS = {
     GateId.COLLECTION: "data old or partial",
     GateId.ENGINE: "engine not asked",
     GateId.POLICY: "policy not read",
-    GateId.RESULTS: "results too old",
+    GateId.RESULTS: "results incomplete",
     GateId.REPORTS: "no results yet",
     GateId.POSTURE: "posture not read",
     GateId.REHEARSAL: "not rehearsed",
@@ -87,9 +87,7 @@ def shown_rows(
     )
 
 
-def shown_cell(
-    cell: Cell, *, now: datetime, opened: tuple[int, str] | None = None
-) -> ShownCell:
+def shown_cell(cell: Cell, *, now: datetime, opened: tuple[int, str] | None = None) -> ShownCell:
     """Word one cell."""
     return ShownCell(
         cell.variant_id,

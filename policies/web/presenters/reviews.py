@@ -112,9 +112,7 @@ _DISAGREEMENTS: tuple[tuple[str, Callable[[ReviewedWorkload], bool]], ...] = (
 )
 
 
-def _names(
-    workloads: Iterable[ReviewedWorkload], holds: Callable[[ReviewedWorkload], bool]
-) -> str:
+def _names(workloads: Iterable[ReviewedWorkload], holds: Callable[[ReviewedWorkload], bool]) -> str:
     return listed(tuple(f"{w.kind} {w.name}" for w in workloads if holds(w)), limit=3)
 
 
@@ -128,9 +126,7 @@ def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
         kind=workload.kind,
         name=workload.name,
         meta=workload_meta(workload),
-        effect=effect_on(
-            workload.kind, workload.replicas, is_suspended=workload.is_suspended
-        ),
+        effect=effect_on(workload.kind, workload.replicas, is_suspended=workload.is_suspended),
         places=_places(workload.faults),
         report=workload.report,
         posture=workload.posture,

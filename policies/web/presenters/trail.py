@@ -86,7 +86,9 @@ def _text(event: Event) -> str:
     if pattern is None:
         on = f" on {event.cluster}" if event.cluster else ""
         variant = f" {event.variant}" if event.variant else ""
-        return f"{verb_title(event.verb)}:{variant}{on}" if variant or on else verb_title(event.verb)
+        return (
+            f"{verb_title(event.verb)}:{variant}{on}" if variant or on else verb_title(event.verb)
+        )
     if not event.namespaces:
         pattern = pattern.replace(" in {namespaces}", "")
     return pattern.format(

@@ -56,9 +56,7 @@ def new(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"{cluster.name} was added; its first collection is due.")
             return see_other("policies:cluster", cluster.pk)
     status = 422 if form.is_bound else 200
-    return respond(
-        request, "clusters/new.html", "clusters/new.html", {"form": form}, status=status
-    )
+    return respond(request, "clusters/new.html", "clusters/new.html", {"form": form}, status=status)
 
 
 @require_safe
@@ -80,7 +78,11 @@ def test(request: HttpRequest, cluster_id: int) -> HttpResponse:
         messages.success(request, f"{cluster.name} answers.")
     else:
         messages.error(request, f"{cluster.name}: {cluster.contact_message}")
-    return _answer(request, cluster_id) if is_htmx(request) else see_other("policies:cluster", cluster_id)
+    return (
+        _answer(request, cluster_id)
+        if is_htmx(request)
+        else see_other("policies:cluster", cluster_id)
+    )
 
 
 @require_POST
@@ -92,7 +94,11 @@ def collect(request: HttpRequest, cluster_id: int) -> HttpResponse:
         cluster_id=cluster_id, by=actor_of(request.user), now=timezone.now()
     )
     messages.success(request, f"A collection of {cluster.name} is due now.")
-    return _answer(request, cluster_id) if is_htmx(request) else see_other("policies:cluster", cluster_id)
+    return (
+        _answer(request, cluster_id)
+        if is_htmx(request)
+        else see_other("policies:cluster", cluster_id)
+    )
 
 
 @require_POST

@@ -122,9 +122,7 @@ def _decide(
     return see_other("policies:flip", flip_id)
 
 
-def _page(
-    request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
-) -> HttpResponse:
+def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None) -> HttpResponse:
     flip = get_object_or_404(_FOUND.all(), pk=flip_id)
     found = flip_page(flip)
     context = {

@@ -74,9 +74,7 @@ def _wanted(query: QueryDict) -> Wanted:
     return Wanted(variant, verb, tuple(sorted(set(query.getlist("namespace")))))
 
 
-def _page(
-    request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None
-) -> HttpResponse:
+def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None) -> HttpResponse:
     actor = actor_of(request.user)
     now = timezone.now()
     plan = flips.preview(

@@ -126,8 +126,7 @@ def _permits(found: Cell, actor: Actor) -> dict[str, Any]:
     open_states = {CellState.READY, CellState.BLOCKED, CellState.UNKNOWN, CellState.UNPROVEN}
     return {
         "can_plan": found.is_installed and found.state in {*open_states, CellState.LOST},
-        "can_roll_back": found.state
-        in {CellState.ENFORCED, CellState.UNPROVEN, CellState.ROLLING},
+        "can_roll_back": found.state in {CellState.ENFORCED, CellState.UNPROVEN, CellState.ROLLING},
         "may_rehearse": permit(actor, Act.REHEARSE),
         "may_plan": permit(actor, Act.REQUEST_FLIP),
         "may_roll_back": permit(actor, Act.ROLL_BACK),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoSettings
+from pytest_django import Settings
 
 from policies.actions import clusters
 from policies.models import Cluster
@@ -27,7 +27,7 @@ def people(django_user_model: type) -> People:
 
 
 @pytest.fixture
-def world(people: People, tmp_path: Path, settings: SettingsWrapper) -> Iterator[SandboxWorld]:
+def world(people: People, tmp_path: Path, settings: Settings) -> Iterator[SandboxWorld]:
     settings.SECPROF_STATE_DIR = tmp_path
     settings.SECPROF_PROOF_TIMEOUT_SECONDS = 2
     (tmp_path / "sandbox").mkdir()
