@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> int:
     call_command("migrate", interactive=False, verbosity=0)
     Path(os.environ["SECPROF_STATIC_ROOT"]).mkdir(parents=True, exist_ok=True)
     call_command("collectstatic", interactive=False, verbosity=0)
+    if options.kyverno:
+        from launch.company import fill
+
+        listed = Path(os.environ["SECPROF_STATE_DIR"]) / "kubeconfigs"
+        for kubeconfig in listed.read_text(encoding="utf-8").splitlines():
+            fill(Path(kubeconfig))
     call_command("seed_demo", *(["--kyverno"] if options.kyverno else []))
     return 0
 

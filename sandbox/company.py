@@ -64,6 +64,27 @@ def suffix_number(*parts: str) -> int:
     return sum(ord(letter) * (place + 7) for place, letter in enumerate("/".join(parts)))
 
 
+def manifests(which: Which) -> Iterator[Manifest]:
+    """Give what a team would apply: namespaces with a team, and their workloads as written, not as run.
+
+    Mirror pods, debug containers and the engine itself are left out: an API server takes none of them from a team.
+    """
+    for name, team in namespaces(which):
+        if team:
+            yield _namespace(name, team)
+    for line in lines(which):
+        if not line.team or line.kind in ("Mirror", "Kyverno"):
+            continue
+        workload = _workload(line)
+        if line.kind == "Pod":
+            spec = shapes.build(line.shape, _image(line))
+            if "ephemeralContainers" in spec:
+                continue
+            workload = {**workload, "spec": spec}
+            workload.pop("status")
+        yield workload
+
+
 def namespaces(which: Which) -> Iterator[tuple[str, str]]:
     """Give each namespace of a cluster with its team; a system namespace has none."""
     for words in _rows(which):

@@ -54,6 +54,12 @@ STORY = (
     DemoVariant("staging", "require-seccomp", REQUIRE, "ValidatingPolicy", 1, asks_for_more=False),
 )
 
+KYVERNO_STORY = (
+    DemoVariant("demo-a", "require-seccomp", REQUIRE, "ClusterPolicy", 0, asks_for_more=False),
+    DemoVariant("demo-b", "require-seccomp", REQUIRE, "ValidatingPolicy", 0, asks_for_more=False),
+)
+"""On real control planes nothing is enforced yet: a real engine takes its time to report."""
+
 
 def make_people(password: str) -> dict[Role, Actor]:
     """Make one user for each role, named like the role, and give each this password."""
@@ -142,7 +148,10 @@ class _Teller:
             self.request(
                 variant, FlipVerb.ENFORCE, ready[wanted.enforced_count :][:1], "Next on the list."
             )
-        self.say(f"{wanted.cluster}: {wanted.name} enforced in {wanted.enforced_count} namespaces")
+        if wanted.enforced_count:
+            self.say(
+                f"{wanted.cluster}: {wanted.name} enforced in {wanted.enforced_count} namespaces"
+            )
 
     def collect(self, cluster: Cluster) -> CollectionRun | None:
         try:

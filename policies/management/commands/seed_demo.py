@@ -3,15 +3,16 @@
 import os
 from argparse import ArgumentParser
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from policies.actions.clusters import add_sandbox
+from policies.actions.clusters import add_cluster, add_sandbox, replace_credential
 from policies.actions.connections import sandbox_path
-from policies.actions.demo import STORY, make_people, tell
+from policies.actions.demo import KYVERNO_STORY, STORY, make_people, tell
 from policies.domain.authority import Actor, Role
 from policies.models import Cluster
 from sandbox.company import seed
@@ -30,9 +31,30 @@ class Command(BaseCommand):
         if not settings.SECPROF_DEMO or not password:
             raise CommandError("This fills a demo. Run `make demo`, which sets what it needs.")
         people = make_people(password)
-        for name in SANDBOXES:
-            _make_sandbox(name, people[Role.ADMIN])
-        tell(people, STORY, self.stdout.write)
+        if options["kyverno"]:
+            for path in _kubeconfigs():
+                _take_in(path, people[Role.ADMIN])
+        else:
+            for name in SANDBOXES:
+                _make_sandbox(name, people[Role.ADMIN])
+        tell(people, KYVERNO_STORY if options["kyverno"] else STORY, self.stdout.write)
+
+
+def _kubeconfigs() -> tuple[Path, ...]:
+    """Read where the control planes' kubeconfigs are; each lies in a folder named like its cluster."""
+    listed = Path(settings.SECPROF_STATE_DIR) / "kubeconfigs"
+    if not listed.exists():
+        raise CommandError("There are no control planes. Run `make demo-kyverno`.")
+    return tuple(Path(line) for line in listed.read_text(encoding="utf-8").splitlines())
+
+
+def _take_in(path: Path, admin: Actor) -> None:
+    name, text, now = path.parent.name, path.read_text(encoding="utf-8"), timezone.now()
+    known = Cluster.objects.filter(name=name).first()
+    if known is None:
+        add_cluster(name=name, kubeconfig=text, context=None, by=admin, now=now)
+    else:
+        replace_credential(cluster_id=known.pk, kubeconfig=text, context=None, by=admin, now=now)
 
 
 def _make_sandbox(name: Literal["prod", "staging"], admin: Actor) -> None:
