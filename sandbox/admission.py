@@ -18,9 +18,10 @@ from sandbox.refused import refused
 from sandbox.store import Manifest, Store
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
-"""Kyverno's default configuration keeps its webhooks out of these."""
+"""The chart's default configuration keeps Kyverno's webhooks out of these."""
+FILTERED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 FILTERED_KINDS = frozenset({"ReplicaSet"})
-"""Kyverno's default `resourceFilters` leave these out at admission."""
+"""Kyverno is asked about both, and by its default `resourceFilters` has nothing to say."""
 POD_SPEC_PATHS = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
@@ -136,7 +137,7 @@ def _calls(policy: Policy, request: Request) -> bool:
 
 def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
     """Evaluate a policy's rules at admission."""
-    if request.kind in FILTERED_KINDS:
+    if request.kind in FILTERED_KINDS or request.namespace in FILTERED_NAMESPACES:
         return
     for rule in policy.rules:
         if not _judges(rule, request):

@@ -127,7 +127,8 @@ class SandboxCluster(Cluster):
         path = folder / "cluster.sqlite3"
         self.sandbox = Sandbox(path)
         self.gateway: Gateway = SandboxGateway(path)
-        self.sandbox.make_namespace("default")
+        for namespace in ("default", "kube-system", "kube-public"):
+            self.sandbox.make_namespace(namespace)
 
     def make_namespace(self, word: str) -> str:
         own = own_name(word)

@@ -151,6 +151,13 @@ def test_audit_probes_are_warned_and_admitted(audited: Ground) -> None:
     assert audited.ask(probes.good, audited.home).outcome is ADMITTED
 
 
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public"])
+def test_audit_says_nothing_in_a_namespace_that_kyverno_leaves_out(
+    audited: Ground, namespace: str
+) -> None:
+    assert audited.ask(probe_pods(audited.spec).bad, namespace).outcome is ADMITTED
+
+
 @pytest.mark.parametrize("kind", JUDGED_KINDS)
 def test_audit_controller_is_admitted_with_a_warning_under_the_derived_name(
     audited: Ground, kind: WorkloadKind
