@@ -82,15 +82,17 @@ class Sandbox:
         self, resource: Resource, name: str, labels: dict[str, str], *, namespace: str = ""
     ) -> Answer:
         """Add labels, through admission."""
-        manifest = self.get(resource, name, namespace=namespace)
-        manifest["metadata"].setdefault("labels", {}).update(labels)
-        return self._server.replace(manifest)
+        with self._store.transaction():
+            manifest = self.get(resource, name, namespace=namespace)
+            manifest["metadata"].setdefault("labels", {}).update(labels)
+            return self._server.replace(manifest)
 
     def scale(self, resource: Resource, name: str, replicas: int, *, namespace: str) -> Answer:
         """Set the replicas by an update of the main resource, through admission."""
-        manifest = self.get(resource, name, namespace=namespace)
-        manifest["spec"]["replicas"] = replicas
-        return self._server.replace(manifest)
+        with self._store.transaction():
+            manifest = self.get(resource, name, namespace=namespace)
+            manifest["spec"]["replicas"] = replicas
+            return self._server.replace(manifest)
 
     def admit_update(self, manifest: Manifest) -> Answer:
         """Ask whether this update would be admitted (dry-run); `manifest` is the whole new object."""

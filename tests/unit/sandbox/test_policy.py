@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from policies.cluster.errors import Invalid
-from policies.cluster.gateway import Manifest
+from policies.cluster.errors import Invalid, RejectedByAdmission
+from policies.cluster.gateway import DEPLOYMENTS, Manifest
 from policies.domain.controls import Control
 from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
+from policies.domain.objects import WorkloadKind
 from sandbox.policy import UnknownPolicy, read
+from tests.unit.domain.seccomp_cases import container, pod, wrapped
 from tests.unit.sandbox.conftest import Place, policies
 
 CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
@@ -142,3 +144,21 @@ def test_read_autogen_of_a_hand_is_honoured() -> None:
 
     assert read(annotated).controllers == frozenset()
     assert read(chosen).controllers == {"Deployment"}
+
+
+@pytest.mark.parametrize("target", Target)
+def test_scale_and_update_of_what_violates_differ_where_the_twin_denies(
+    place: Place, target: Target
+) -> None:
+    old = wrapped(WorkloadKind.DEPLOYMENT, pod(container("c")), name="old")
+    old["metadata"]["namespace"] = "team-a"
+    place.sandbox.create(old)
+    place.install(target, "team-a")
+
+    place.sandbox.scale(DEPLOYMENTS, "old", 3, namespace="team-a")
+    found = place.sandbox.get(DEPLOYMENTS, "old", namespace="team-a")
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (3, 2)
+    image = edit(found, "spec/template/spec/containers/0/image", "images.example.com/other:1")
+    with pytest.raises(RejectedByAdmission):
+        place.sandbox.admit_update(image)
+    assert place.sandbox.get(DEPLOYMENTS, "old", namespace="team-a") == found
