@@ -239,29 +239,17 @@ def result(of: Variant, row: ObservedWorkload, **fields: Any) -> ObservedResult:
 
 
 def plan(of: Variant, verb: FlipVerb, names: tuple[str, ...], **fields: Any) -> Plan:
-    """A plan that writes one object."""
-    role, name = ("audit", of.name) if verb is FlipVerb.INSTALL else ("twin", f"{of.name}-enforce")
-    after = {**manifest(name, of.target), "spec": {"namespaces": list(names)}}
+    """A plan that writes one object: the Audit policy of an install, the twin of anything else."""
+    is_install = verb is FlipVerb.INSTALL
+    audit = planned(of, of.name, "audit", "create" if is_install else "keep", names)
+    twin = planned(of, f"{of.name}-enforce", "twin", "create", names)
     values: dict[str, Any] = {
         "enforced_before": (),
         "enforced_after": names,
         "gates": tuple(GateAnswer(n, "reports", "pass", 0, "No report fails.") for n in names),
         "verdicts": tuple((n, "ready") for n in names),
         "audit_namespace": "neighbour",
-        "objects": (
-            PlannedObject(
-                verb="create",
-                kind=of.target,
-                api_version=of.api_version,
-                name=name,
-                role=role,
-                before=None,
-                after=after,
-                wanted=after,
-                before_digest="absent",
-                after_digest=f"digest-of-{name}",
-            ),
-        ),
+        "objects": (audit,) if is_install else (audit, twin),
     }
     return Plan(
         cluster=of.cluster.name,
@@ -269,6 +257,25 @@ def plan(of: Variant, verb: FlipVerb, names: tuple[str, ...], **fields: Any) -> 
         verb=verb,
         namespaces=names,
         **{**values, **fields},
+    )
+
+
+def planned(of: Variant, name: str, role: str, verb: str, names: tuple[str, ...]) -> PlannedObject:
+    """One object of a plan."""
+    after = manifest(name, of.target)
+    if role == "twin":
+        after = {**after, "spec": {"namespaces": list(names)}}
+    return PlannedObject(
+        verb=verb,
+        kind=of.target,
+        api_version=of.api_version,
+        name=name,
+        role=role,
+        before=after if verb == "keep" else None,
+        after=after,
+        wanted=after,
+        before_digest=f"digest-of-{name}" if verb == "keep" else "absent",
+        after_digest=f"digest-of-{name}",
     )
 
 

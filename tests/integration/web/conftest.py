@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tests import factories
@@ -20,6 +21,20 @@ def browser(db: None) -> Callable[[str], Client]:
     def signed_in(role: str) -> Client:
         client = Client()
         client.force_login(factories.user(role))
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def hands(world: SandboxWorld) -> Callable[[str], Client]:
+    """Give the browser of one of the world's people."""
+
+    def signed_in(role: str) -> Client:
+        user = User.objects.get(username=role)
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+        client = Client()
+        client.force_login(user)
         return client
 
     return signed_in

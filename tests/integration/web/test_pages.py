@@ -99,7 +99,10 @@ def test_home_counts_what_is_proven(
 
 def test_home_shows_what_is_wrong(browser: Callable[[str], Client]) -> None:
     factories.cluster(
-        "prod", contact_state="unreachable", contact_message="Connection refused.", engine_state="down"
+        "prod",
+        contact_state="unreachable",
+        contact_message="Connection refused.",
+        engine_state="down",
     )
     factories.cluster("old")
     long_ago = timezone.now() - timedelta(hours=5)
@@ -142,9 +145,7 @@ def test_home_costs_the_same_whatever_the_size(
 
 
 @pytest.mark.parametrize("address", ["/nowhere/", "/clusters/99/", "/variants/99/", "/flips/x/"])
-def test_address_unknown_is_a_designed_404(
-    browser: Callable[[str], Client], address: str
-) -> None:
+def test_address_unknown_is_a_designed_404(browser: Callable[[str], Client], address: str) -> None:
     response = browser("viewer").get(address)
 
     assert response.status_code == 404
