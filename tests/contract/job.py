@@ -55,7 +55,9 @@ class Job:
 
     def live_names(self, kind: str) -> set[str]:
         group = "kyverno.io/v1" if kind == "ClusterPolicy" else "policies.kyverno.io/v1"
-        plural = {"ClusterPolicy": "clusterpolicies", "ValidatingPolicy": "validatingpolicies"}[kind]
+        plural = {"ClusterPolicy": "clusterpolicies", "ValidatingPolicy": "validatingpolicies"}[
+            kind
+        ]
         listed = self.raw.send("GET", f"/apis/{group}/{plural}").body["items"]
         return {item["metadata"]["name"] for item in listed}
 
@@ -128,7 +130,7 @@ def clear(raw: Plane) -> None:
     eventually(
         lambda: [raw.send("GET", f"/api/v1/namespaces/{n}").status for n in NAMESPACES],
         lambda statuses: set(statuses) == {404},
-        seconds=60,
+        seconds=180,
     )
 
 
@@ -141,5 +143,4 @@ __all__ = [
     "Job",
     "deployment",
     "open_job",
-    "pod",
 ]
