@@ -68,12 +68,11 @@ class KnownErrors:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not is_htmx(request):
-            trouble = trouble_of(error)
-            return trouble and render_trouble(request, trouble)
-        trouble = _fragment_trouble(error)
+        trouble = _fragment_trouble(error) if is_htmx(request) else trouble_of(error)
         if trouble is None:
             return None
+        if not is_htmx(request):
+            return render_trouble(request, trouble)
         response = render(
             request, "policies/errors/_note.html", {"trouble": trouble}, status=trouble.status
         )

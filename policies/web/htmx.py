@@ -16,7 +16,7 @@ class SeeOther(HttpResponseRedirect):
 def is_htmx(request: HttpRequest) -> bool:
     """Say whether HTMX asks for a fragment (and not to restore a page from history)."""
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.history_restore_request
+    return htmx is not None and bool(htmx) and not htmx.history_restore_request
 
 
 def respond(
