@@ -49,12 +49,14 @@ def rehearse(*, rehearsal_id: str, **_: object) -> None:
 
 @shared_task(name="policies.tasks.reconcile", ignore_result=True)
 def reconcile(**_: object) -> None:
-    """Send what nobody is at: rollouts without a worker; end runs and rehearsals that lost theirs."""
+    """Send what nobody is at: rollouts and rehearsals without a worker; end runs and rehearsals that lost theirs."""
     now = timezone.now()
     collection.abandon_lost_runs(now=now)
     rehearsals.abandon_lost(now=now)
     for rollout_id in rollouts.due_rollouts(now=now):
         dispatch.enqueue(dispatch.RUN_ROLLOUT, rollout_id=rollout_id)
+    for rehearsal_id in rehearsals.waiting_rehearsals(now=now):
+        dispatch.enqueue(dispatch.REHEARSE, rehearsal_id=rehearsal_id)
 
 
 @shared_task(name="policies.tasks.expire", ignore_result=True)

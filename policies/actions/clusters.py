@@ -11,6 +11,7 @@ from policies.actions import audit
 from policies.actions.connections import SANDBOX, connected, keyring, sandbox_path
 from policies.actions.engine import note_contact, note_contact_failure, note_engine
 from policies.actions.errors import Refused
+from policies.cluster.credentials import CredentialUnreadable
 from policies.cluster.errors import ClusterError
 from policies.cluster.kubeconfig import parse_kubeconfig
 from policies.domain.authority import Act, Actor, require
@@ -80,7 +81,7 @@ def _add(cluster: Cluster, *, by: Actor, now: datetime) -> Cluster:
         with transaction.atomic():
             cluster.save(force_insert=True)
             audit.record("cluster.added", by=by, now=now, cluster=cluster, message=cluster.server)
-            dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster.pk, requested_by=by.name)
+            dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster.pk)
     except IntegrityError:
         raise Refused(f"There is a cluster {cluster.name} already.") from None
     return cluster
@@ -89,7 +90,7 @@ def _add(cluster: Cluster, *, by: Actor, now: datetime) -> Cluster:
 def replace_credential(
     *, cluster_id: int, kubeconfig: str, context: str | None, by: Actor, now: datetime
 ) -> Cluster:
-    """Put a new credential in the place of the old one. Raises InvalidKubeconfig."""
+    """Put a new credential in the place of the old one, and queue a collection with it. Raises InvalidKubeconfig."""
     require(by, Act.ADD_CLUSTER)
     connection = parse_kubeconfig(
         kubeconfig, context=context, allow_loopback=settings.SECPROF_ALLOW_LOOPBACK_CLUSTERS
@@ -105,17 +106,24 @@ def replace_credential(
         audit.record(
             "cluster.credential_replaced", by=by, now=now, cluster=cluster, message=cluster.server
         )
+        dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster.pk)
     return cluster
 
 
 def rotate_credentials(*, by: Actor, now: datetime) -> int:
-    """Encrypt every stored credential anew with the newest key, and return their number."""
+    """Encrypt every stored credential anew with the newest key, and return their number.
+
+    Raises Refused, with nothing changed, when no key at hand opens one of them.
+    """
     require(by, Act.ADD_CLUSTER)
     ring = keyring()
     with transaction.atomic():
         clusters = list(Cluster.objects.select_for_update().exclude(credential=""))
         for cluster in clusters:
-            cluster.credential = ring.rotate(cluster.credential)
+            try:
+                cluster.credential = ring.rotate(cluster.credential)
+            except CredentialUnreadable as error:
+                raise Refused(f"Nothing was changed. {cluster.name}: {error}") from error
             cluster.save(update_fields=["credential"])
         audit.record("credentials.rotated", by=by, now=now, details={"count": len(clusters)})
     return len(clusters)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,9 +10,10 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
-from policies.actions.engine import note_contact, note_engine
+from policies.actions.engine import VERSION_LENGTH, note_contact, note_engine
 from policies.actions.reading import Problems, kind_name, read_items
 from policies.actions.snapshots import POSTURE_COLUMNS, ResultSnapshot, Seen, Snapshot, see
+from policies.actions.specs import policy_resource
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.errors import (
     ClusterError,
@@ -34,7 +35,7 @@ from policies.cluster.gateway import (
     Resource,
 )
 from policies.domain.engines import Engine, find_engine, is_system_namespace
-from policies.domain.library import TEMPLATES
+from policies.domain.library import API_VERSIONS, TEMPLATES, Target
 from policies.domain.objects import (
     STRUCT_BY_KIND,
     Controller,
@@ -74,6 +75,10 @@ BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
 its own."""
 
 
+class RunLost(Exception):
+    """This run was given up for lost meanwhile, and another one may be at it: nothing more is written."""
+
+
 @dataclass(slots=True)
 class CollectionWork:
     """One run under way."""
@@ -95,40 +100,50 @@ class CollectionWork:
         return {"cluster_id": self.cluster.pk}
 
     def beat(self) -> None:
-        """Tell others that this run is alive."""
+        """Tell others that this run is alive. Raises RunLost when they have given it up."""
         now = timezone.now()
         if now - self.run.heartbeat_at > HEARTBEAT_EVERY:
-            self.run.heartbeat_at = now
-            self.run.save(update_fields=["heartbeat_at"])
+            self.hold(now)
+
+    def hold(self, now: datetime) -> None:
+        """Renew the hold on this run, before rows are replaced. Raises RunLost."""
+        self.run.heartbeat_at = now
+        running = CollectionRun.objects.filter(pk=self.run.pk, state=CollectionRun.State.RUNNING)
+        if not running.update(heartbeat_at=now):
+            raise RunLost
 
 
 def read_and_store(work: CollectionWork) -> None:
     """Read every kind, then store what was read to its end.
 
-    Raises ClusterError when the first call fails already.
+    Raises ClusterError when the first call fails already, RunLost.
     """
     version = work.gateway.version()
     note_contact(work.cluster, version=version.git_version, now=timezone.now())
     namespaces = read_kind(work, NAMESPACES, msgspec.json.Decoder(Namespace).decode)
-    policies = {resource: _read_policies(work, resource) for resource in POLICY_KINDS}
+    policies = {target: _read_policies(work, target) for target in Target}
     snapshot, engines = _read_workloads(work)
     tops = snapshot.tops()
     results = _read_reports(work, tops)
 
     if namespaces is not None:
         _store_namespaces(work, namespaces, engines)
-    for resource, records in policies.items():
+    for target, records in policies.items():
         if records is not None:
-            _store_policies(work, resource, records)
+            _store_policies(work, target, records)
     _store_workloads(work, snapshot, tops)
     if results is not None and snapshot.is_whole:
         _store_results(work, results)
-    _note_kyverno(work, engines)
+    if engines is not None:
+        _note_kyverno(work, engines)
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
 
 
-POLICY_KINDS = (CLUSTER_POLICIES, VALIDATING_POLICIES)
+POLICY_KINDS = {
+    Target.CLUSTER_POLICY: CLUSTER_POLICIES,
+    Target.VALIDATING_POLICY: VALIDATING_POLICIES,
+}
 REPORT_KINDS = (POLICY_REPORTS, CLUSTER_POLICY_REPORTS)
 
 
@@ -184,9 +199,9 @@ def _mark_failed(work: CollectionWork, resource: Resource, message: str) -> None
 
 
 def _store_namespaces(
-    work: CollectionWork, namespaces: list[Namespace], engines: list[Engine]
+    work: CollectionWork, namespaces: list[Namespace], engines: list[Engine] | None
 ) -> None:
-    own = frozenset(engine.namespace for engine in engines)
+    own = _engine_namespaces(work, engines)
     rows: dict[Key, Fields] = {}
     for namespace in namespaces:
         meta = namespace.metadata
@@ -197,13 +212,36 @@ def _store_namespaces(
             "is_terminating": meta.deletion_timestamp is not None,
         }
         rows[(meta.name,)] = {**fields, "content_hash": content_hash(fields)}
+    work.hold(timezone.now())
     replace_rows(
         ObservedNamespace, scope=work.scope, key=("name",), compared=("content_hash",), rows=rows
     )
     _mark(work, NAMESPACES)
 
 
+def _engine_namespaces(work: CollectionWork, engines: list[Engine] | None) -> frozenset[str]:
+    """Name the namespaces that the engine runs in: those of before, while Deployments cannot be read."""
+    if engines is not None:
+        return frozenset(engine.namespace for engine in engines)
+    known = ObservedNamespace.objects.filter(cluster=work.cluster, is_system=True)
+    return frozenset(known.values_list("name", flat=True))
+
+
 def _read_policies(
+    work: CollectionWork, target: Target
+) -> list[tuple[PolicyRecord, Manifest]] | None:
+    """Read one kind of policy in the newest version that the cluster serves."""
+    found: list[tuple[PolicyRecord, Manifest]] | None = None
+    for version in API_VERSIONS[target]:
+        resource = policy_resource(target, version)
+        work.unserved_kinds.discard(kind_name(resource))
+        found = _read_policies_as(work, resource)
+        if kind_name(resource) not in work.unserved_kinds:
+            break
+    return found
+
+
+def _read_policies_as(
     work: CollectionWork, resource: Resource
 ) -> list[tuple[PolicyRecord, Manifest]] | None:
     def decode(item: bytes) -> tuple[PolicyRecord, Manifest]:
@@ -232,11 +270,13 @@ def policy_fields(record: PolicyRecord, manifest: Manifest) -> Fields:
 
 
 def _store_policies(
-    work: CollectionWork, resource: Resource, records: list[tuple[PolicyRecord, Manifest]]
+    work: CollectionWork, target: Target, records: list[tuple[PolicyRecord, Manifest]]
 ) -> None:
+    resource = POLICY_KINDS[target]
     rows: dict[Key, Fields] = {
         (record.name,): policy_fields(record, manifest) for record, manifest in records
     }
+    work.hold(timezone.now())
     replace_rows(
         ObservedPolicy,
         scope={**work.scope, "kind": resource.kind},
@@ -250,8 +290,9 @@ def _store_policies(
 # Workloads
 
 
-def _read_workloads(work: CollectionWork) -> tuple[Snapshot, list[Engine]]:
-    snapshot = Snapshot()
+def _read_workloads(work: CollectionWork) -> tuple[Snapshot, list[Engine] | None]:
+    """Read the nine kinds, and find the engine among them; None when Deployments were not read to their end."""
+    snapshot = Snapshot(skipped=work.problems.skipped)
     engines: list[Engine] = []
     for resource in WORKLOADS:
         kind = WorkloadKind(resource.kind)
@@ -261,7 +302,7 @@ def _read_workloads(work: CollectionWork) -> tuple[Snapshot, list[Engine]]:
             snapshot.missing_kinds |= {kind} | BELOW.get(kind, frozenset({WorkloadKind.POD}))
         else:
             snapshot.seen += found
-    return snapshot, engines
+    return snapshot, None if WorkloadKind.DEPLOYMENT in snapshot.missing_kinds else engines
 
 
 def _decode_workload(
@@ -277,12 +318,12 @@ def _decode_workload(
 
 def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top]) -> None:
     by_kind: dict[str, dict[Key, Fields]] = {kind.value: {} for kind in WorkloadKind}
-    for key, fields in snapshot.rows(tops).items():
+    for key, fields in snapshot.rows(tops, _known_pod_counts(work, snapshot)).items():
         kind = fields.pop("kind")
         by_kind[kind][key] = fields
-    for resource in WORKLOADS:
-        if WorkloadKind(resource.kind) in snapshot.missing_kinds:
-            continue
+    whole = [r for r in WORKLOADS if WorkloadKind(r.kind) not in snapshot.missing_kinds]
+    for resource in whole:
+        work.hold(timezone.now())
         replace_rows(
             ObservedWorkload,
             scope={**work.scope, "kind": resource.kind},
@@ -290,7 +331,6 @@ def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str
             compared=("content_hash",),
             rows=by_kind[resource.kind],
         )
-        _mark(work, resource)
     if snapshot.is_whole:
         replace_rows(
             PostureTally,
@@ -299,6 +339,16 @@ def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str
             compared=POSTURE_COLUMNS,
             rows=snapshot.posture_tallies(tops, _control_sets()),
         )
+    for resource in whole:
+        _mark(work, resource)
+
+
+def _known_pod_counts(work: CollectionWork, snapshot: Snapshot) -> Mapping[str, int] | None:
+    """While pods cannot be read, the numbers of before stand; None when they were read."""
+    if WorkloadKind.POD not in snapshot.missing_kinds:
+        return None
+    rows = ObservedWorkload.objects.filter(cluster=work.cluster, pod_count__gt=0)
+    return dict(rows.values_list("uid", "pod_count"))
 
 
 def _control_sets() -> set[tuple[str, ...]]:
@@ -324,6 +374,7 @@ def _read_reports(work: CollectionWork, tops: Mapping[str, Top]) -> ResultSnapsh
 
 
 def _store_results(work: CollectionWork, results: ResultSnapshot) -> None:
+    work.hold(timezone.now())
     replace_rows(
         ObservedResult,
         scope=work.scope,
@@ -331,6 +382,7 @@ def _store_results(work: CollectionWork, results: ResultSnapshot) -> None:
         compared=("content_hash",),
         rows=results.rows,
     )
+    work.hold(timezone.now())
     tallies = results.finished_tallies()
     columns = tuple(next(iter(tallies.values()), {}))
     replace_rows(
@@ -345,6 +397,7 @@ def _store_results(work: CollectionWork, results: ResultSnapshot) -> None:
 
 
 def _note_kyverno(work: CollectionWork, engines: list[Engine]) -> None:
-    if engines and work.cluster.kyverno_version != engines[0].version:
-        work.cluster.kyverno_version = engines[0].version
+    version = engines[0].version[:VERSION_LENGTH] if engines else ""
+    if work.cluster.kyverno_version != version:
+        work.cluster.kyverno_version = version
         work.cluster.save(update_fields=["kyverno_version"])

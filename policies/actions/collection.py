@@ -7,6 +7,7 @@ run ends `partial` (or `failed` when nothing was read). Verdicts turn `unknown` 
 import logging
 import resource
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,11 +16,10 @@ from django.utils import timezone
 
 from policies import dispatch
 from policies.actions import audit
-from policies.actions.collected_kinds import CollectionWork, read_and_store
+from policies.actions.collected_kinds import CollectionWork, RunLost, read_and_store
 from policies.actions.connections import connected
 from policies.actions.engine import note_contact_failure
 from policies.actions.errors import Busy
-from policies.cluster.credentials import CredentialUnreadable
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act, Actor, require
 from policies.models import Cluster, CollectionRun
@@ -33,9 +33,11 @@ RUN_IS_LOST_AFTER = timedelta(minutes=5)
 def request_collection(*, cluster_id: int, by: Actor, now: datetime) -> None:
     """Make a collection of this cluster due at once and send it to a worker."""
     require(by, Act.COLLECT)
+    cluster = Cluster.objects.get(pk=cluster_id)
     with transaction.atomic():
         Cluster.objects.filter(pk=cluster_id).update(collect_due_at=now)
-        dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster_id, requested_by=by.name)
+        audit.record("collection.requested", by=by, now=now, cluster=cluster)
+        dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster_id)
 
 
 def collect(*, cluster_id: int, by: Actor, now: datetime) -> CollectionRun:
@@ -45,21 +47,30 @@ def collect(*, cluster_id: int, by: Actor, now: datetime) -> CollectionRun:
     """
     require(by, Act.COLLECT)
     cluster = Cluster.objects.get(pk=cluster_id)
-    run = claim_run(cluster, by=by, now=now)
+    run = _claim(cluster, by=by, now=now)
     started = time.monotonic()
     try:
-        with connected(cluster) as gateway:
-            work = CollectionWork(cluster, run, gateway)
-            _read(work)
-            _conclude(work, by)
-    except CredentialUnreadable as error:
-        _end(run, CollectionRun.State.FAILED, "credential", str(error))
+        _collect(cluster, run, by)
+    except RunLost:
+        run.refresh_from_db()
     except BaseException:
         _end(run, CollectionRun.State.FAILED, "crashed", "The collection crashed.")
         raise
     finally:
         _measure(run, started)
     return run
+
+
+def _collect(cluster: Cluster, run: CollectionRun, by: Actor) -> None:
+    try:
+        with connected(cluster) as gateway:
+            work = CollectionWork(cluster, run, gateway)
+            _read(work)
+            _conclude(work, by)
+    except ClusterError as error:
+        # There was no way to begin: a credential that cannot be used.
+        note_contact_failure(cluster, error, now=timezone.now())
+        _end_incomplete(cluster, run, CollectionRun.State.FAILED, error, error.message, by=by)
 
 
 def _read(work: CollectionWork) -> None:
@@ -71,7 +82,7 @@ def _read(work: CollectionWork) -> None:
         note_contact_failure(work.cluster, work.broken_by, now=timezone.now())
 
 
-def claim_run(cluster: Cluster, *, by: Actor, now: datetime) -> CollectionRun:
+def _claim(cluster: Cluster, *, by: Actor, now: datetime) -> CollectionRun:
     """Start a run, the only one of its cluster; a run that lost its worker is ended first. Raises Busy."""
     abandon_lost_runs(now=now, cluster_id=cluster.pk)
     try:
@@ -125,16 +136,30 @@ def _conclude(work: CollectionWork, by: Actor) -> None:
         return
     state = CollectionRun.State.PARTIAL if work.stored_kinds else CollectionRun.State.FAILED
     text = f"{kind}: {first.message}" if kind else first.message
-    _end(run, state, first.reason, text)
-    audit.record(
-        "collection.incomplete",
-        by=by,
-        now=timezone.now(),
-        cluster=work.cluster,
-        outcome="failed",
-        message=text,
-        details={"state": state.value, "kinds": sorted(work.failures)},
-    )
+    _end_incomplete(work.cluster, run, state, first, text, by=by, kinds=sorted(work.failures))
+
+
+def _end_incomplete(
+    cluster: Cluster,
+    run: CollectionRun,
+    state: CollectionRun.State,
+    error: ClusterError,
+    text: str,
+    *,
+    by: Actor,
+    kinds: Sequence[str] = (),
+) -> None:
+    with transaction.atomic():
+        _end(run, state, error.reason, text)
+        audit.record(
+            "collection.incomplete",
+            by=by,
+            now=timezone.now(),
+            cluster=cluster,
+            outcome="failed",
+            message=text,
+            details={"state": state.value, "kinds": list(kinds)},
+        )
 
 
 def _end(

@@ -7,7 +7,9 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from policies.cluster.credentials import Keyring
+from policies.cluster.connection import Connection
+from policies.cluster.credentials import CredentialUnreadable, Keyring
+from policies.cluster.errors import Unauthorized
 from policies.cluster.gateway import Gateway
 from policies.models import Cluster
 
@@ -28,7 +30,8 @@ def sandbox_path(name: str) -> Path:
 def connected(cluster: Cluster, *, patience_seconds: float = 60) -> Iterator[Gateway]:
     """Open a gateway to this cluster and close it afterwards.
 
-    `patience_seconds` bounds the wait for one answer. Raises ClusterError as soon as a call fails.
+    `patience_seconds` bounds the wait for one answer. Raises ClusterError when the credential cannot be used, and as
+    soon as a call fails.
     """
     gateway = open_gateway(cluster, patience_seconds=patience_seconds)
     try:
@@ -38,11 +41,17 @@ def connected(cluster: Cluster, *, patience_seconds: float = 60) -> Iterator[Gat
 
 
 def open_gateway(cluster: Cluster, *, patience_seconds: float = 60) -> Gateway:
-    """Open a gateway that the caller closes."""
+    """Open a gateway that the caller closes. Raises ClusterError when the credential cannot be used."""
     gateway_class = import_string(settings.CLUSTER_GATEWAYS[cluster.gateway])
     if cluster.gateway == SANDBOX:
         gateway: Gateway = gateway_class(sandbox_path(cluster.name))
     else:
-        connection = keyring().decrypt(cluster.credential)
-        gateway = gateway_class(connection, read_timeout_seconds=patience_seconds)
+        gateway = gateway_class(_connection(cluster), read_timeout_seconds=patience_seconds)
     return gateway
+
+
+def _connection(cluster: Cluster) -> Connection:
+    try:
+        return keyring().decrypt(cluster.credential)
+    except CredentialUnreadable as error:
+        raise Unauthorized(str(error)) from error

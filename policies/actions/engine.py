@@ -10,7 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from policies.actions.specs import spec_of
-from policies.cluster.errors import ClusterError, EngineDown, RejectedByAdmission
+from policies.cluster.errors import (
+    ClusterError,
+    Conflict,
+    EngineDown,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RejectedByAdmission,
+)
 from policies.cluster.gateway import Gateway
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
 from policies.domain.library import probe_pods
@@ -18,6 +26,10 @@ from policies.models import Cluster, ObservedNamespace, ObservedPolicy, Variant
 
 ASKED_NAMESPACES = 3
 """Namespaces that are tried before the engine counts as silent about ours: quotas and other webhooks may answer first."""
+
+NO_ANSWER_HERE = (NotFound, Forbidden, Invalid, Conflict)
+"""What says something about one namespace or pod only, such as a namespace that is gone by now."""
+VERSION_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,16 @@ def ask_pod(
     return read_answer(policies=names, warnings=answer.warnings)
 
 
+def ask_pod_if_possible(
+    gateway: Gateway, namespace: str, pod: Mapping[str, Any], policies: Iterable[str]
+) -> PodAnswer:
+    """Like `ask_pod`, where another namespace may be asked instead: what holds for this one alone is not raised."""
+    try:
+        return ask_pod(gateway, namespace, pod, policies)
+    except NO_ANSWER_HERE as error:
+        return PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=error.message)
+
+
 def ask_engine(gateway: Gateway, cluster: Cluster) -> EngineAnswer:
     """Ask the engine about a bad pod under one of our installed policies. Raises ClusterError."""
     ours = ObservedPolicy.objects.filter(cluster=cluster).exclude(variant_name="")
@@ -70,7 +92,7 @@ def ask_engine(gateway: Gateway, cluster: Cluster) -> EngineAnswer:
     ).order_by("name")
     answers = []
     for namespace in namespaces.values_list("name", flat=True)[:ASKED_NAMESPACES]:
-        answers.append(ask_pod(gateway, namespace, bad, names))
+        answers.append(ask_pod_if_possible(gateway, namespace, bad, names))
         if answers[-1].outcome in {AnswerOutcome.WARNED, AnswerOutcome.REFUSED}:
             return EngineAnswer(Cluster.EngineState.UP, "")
     return _silence(answers, variant.name)
@@ -85,8 +107,8 @@ def _silence(answers: list[PodAnswer], policy: str) -> EngineAnswer:
             Cluster.EngineState.DOWN,
             f"Engine down: {policy} let a bad pod pass without a warning, so nothing judges pods.",
         )
-    said = answers[0].message if answers else "there is no namespace to ask in"
-    return EngineAnswer(Cluster.EngineState.UNKNOWN, f"The engine could not be asked: {said}.")
+    said = answers[0].message if answers else "There is no namespace to ask in."
+    return EngineAnswer(Cluster.EngineState.UNKNOWN, f"The engine could not be asked: {said}")
 
 
 def note_contact(cluster: Cluster, *, version: str, now: datetime) -> None:
@@ -94,7 +116,7 @@ def note_contact(cluster: Cluster, *, version: str, now: datetime) -> None:
     cluster.contact_state = "ok"
     cluster.contact_message = ""
     cluster.contacted_at = now
-    cluster.kubernetes_version = version
+    cluster.kubernetes_version = version[:VERSION_LENGTH]
     cluster.save(
         update_fields=["contact_state", "contact_message", "contacted_at", "kubernetes_version"]
     )

@@ -4,6 +4,7 @@ An item that cannot be decoded is named and skipped; a page that cannot be read 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -38,11 +39,16 @@ class Problems:
 
     named: list[dict[str, str]] = field(default_factory=list)
     count: int = 0
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Objects by kind and namespace."""
 
-    def add(self, kind: str, item: str, reason: str) -> None:
+    def add(self, resource: Resource, item: bytes, reason: str) -> None:
+        head = _head(item)
         self.count += 1
+        self.skipped[resource.kind, head.namespace] += 1
         if len(self.named) < PROBLEM_LIMIT:
-            self.named.append({"kind": kind, "object": item, "reason": reason})
+            name = _label(head) or f"unreadable object of {len(item)} bytes"
+            self.named.append({"kind": kind_name(resource), "object": name, "reason": reason})
 
 
 def kind_name(resource: Resource) -> str:
@@ -67,14 +73,17 @@ def read_items(
             try:
                 yield decode(item)
             except (msgspec.MsgspecError, ValueError) as error:
-                problems.add(kind_name(resource), _label(item), str(error))
+                problems.add(resource, item, str(error))
         on_page()
 
 
-def _label(item: bytes) -> str:
+def _head(item: bytes) -> _Named:
     """Say which object this is, as far as it can be told."""
     try:
-        head = _HEAD.decode(item).metadata
+        return _HEAD.decode(item).metadata
     except msgspec.MsgspecError:
-        return f"unreadable object of {len(item)} bytes"
+        return _Named()
+
+
+def _label(head: _Named) -> str:
     return f"{head.namespace}/{head.name}" if head.namespace else head.name

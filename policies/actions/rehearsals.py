@@ -12,12 +12,13 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from policies import dispatch
 from policies.actions import audit
 from policies.actions.connections import connected
 from policies.actions.engine import ask_pod
-from policies.actions.errors import Busy, Refused
+from policies.actions.errors import Refused
 from policies.actions.specs import spec_of
 from policies.actions.storing import content_hash
 from policies.cluster.errors import ClusterError, Conflict, Forbidden, Invalid
@@ -28,11 +29,20 @@ from policies.domain.library import probe_pods
 from policies.domain.objects import WorkloadKind
 from policies.domain.ownership import Owned, resolve_tops
 from policies.domain.posture import UnreadablePodSpec, pod_of
-from policies.models import ObservedPolicy, Rehearsal, RehearsedWorkload, Variant
+from policies.models import (
+    ObservedNamespace,
+    ObservedPolicy,
+    Rehearsal,
+    RehearsedWorkload,
+    Variant,
+)
 
 logger = logging.getLogger(__name__)
 
 LOST_AFTER = timedelta(minutes=5)
+"""A rehearsal without a heartbeat for this long has lost its worker."""
+SENT_AGAIN_AFTER = timedelta(minutes=1)
+HEARTBEAT_EVERY = timedelta(seconds=10)
 KEPT = 3
 """Rehearsals of a namespace that stay for comparison."""
 
@@ -67,8 +77,7 @@ def request_rehearsal(
         raise Refused(
             f"{variant.name} is not installed on {variant.cluster.name}: install it first."
         )
-    if not namespaces:
-        raise Refused("Choose at least one namespace.")
+    _check_namespaces(variant, namespaces)
     abandon_lost(now=now)
     started = []
     for namespace in sorted(set(namespaces)):
@@ -78,6 +87,15 @@ def request_rehearsal(
         except IntegrityError:
             continue
     return tuple(started)
+
+
+def _check_namespaces(variant: Variant, namespaces: Collection[str]) -> None:
+    if not namespaces:
+        raise Refused("Choose at least one namespace.")
+    known = ObservedNamespace.objects.filter(cluster=variant.cluster, name__in=namespaces)
+    missing = set(namespaces) - set(known.values_list("name", flat=True))
+    if missing:
+        raise Refused(f"{variant.cluster.name} has no namespace {', '.join(sorted(missing))}.")
 
 
 def _start(variant: Variant, namespace: str, *, by: Actor, now: datetime) -> Rehearsal:
@@ -102,18 +120,29 @@ def _start(variant: Variant, namespace: str, *, by: Actor, now: datetime) -> Reh
 
 def abandon_lost(*, now: datetime) -> int:
     """End rehearsals whose worker is gone, and return their number."""
-    lost = Rehearsal.objects.filter(state=Rehearsal.State.RUNNING, started_at__lt=now - LOST_AFTER)
+    lost = Rehearsal.objects.filter(
+        state=Rehearsal.State.RUNNING, heartbeat_at__lt=now - LOST_AFTER
+    )
     return lost.update(
         state=Rehearsal.State.FAILED,
         finished_at=now,
-        message="The worker that ran this rehearsal disappeared.",
+        message="The worker that ran this rehearsal disappeared. Rehearse again.",
     )
 
 
+def waiting_rehearsals(*, now: datetime) -> tuple[str, ...]:
+    """Name the rehearsals whose message must have been lost: they wait although no worker is at any."""
+    running = Rehearsal.objects.filter(state=Rehearsal.State.RUNNING)
+    if running.filter(heartbeat_at__isnull=False).exists():
+        return ()
+    waiting = running.filter(started_at__lt=now - SENT_AGAIN_AFTER).order_by("started_at")
+    return tuple(str(pk) for pk in waiting.values_list("pk", flat=True))
+
+
 def rehearse(*, rehearsal_id: UUID, clock: Callable[[], datetime]) -> Rehearsal:
-    """Run one rehearsal to its end; harmless when it has ended already."""
+    """Run one rehearsal to its end; harmless when it has ended already or another worker is at it."""
     rehearsal = Rehearsal.objects.select_related("variant__cluster").get(pk=rehearsal_id)
-    if rehearsal.state != Rehearsal.State.RUNNING:
+    if not _take_up(rehearsal, clock()):
         return rehearsal
     try:
         with connected(rehearsal.variant.cluster, patience_seconds=15) as gateway:
@@ -128,6 +157,19 @@ def rehearse(*, rehearsal_id: UUID, clock: Callable[[], datetime]) -> Rehearsal:
     return rehearsal
 
 
+def _take_up(rehearsal: Rehearsal, now: datetime) -> bool:
+    free = Q(heartbeat_at__isnull=True) | Q(heartbeat_at__lt=now - LOST_AFTER)
+    rehearsal.heartbeat_at = now
+    running = Rehearsal.objects.filter(free, pk=rehearsal.pk, state=Rehearsal.State.RUNNING)
+    return bool(running.update(heartbeat_at=now))
+
+
+def _beat(rehearsal: Rehearsal, now: datetime) -> None:
+    if rehearsal.heartbeat_at is None or now - rehearsal.heartbeat_at > HEARTBEAT_EVERY:
+        rehearsal.heartbeat_at = now
+        Rehearsal.objects.filter(pk=rehearsal.pk).update(heartbeat_at=now)
+
+
 def _ask_all(
     gateway: Gateway, rehearsal: Rehearsal, clock: Callable[[], datetime]
 ) -> list[RehearsedWorkload]:
@@ -139,6 +181,7 @@ def _ask_all(
     known: dict[str, PodAnswer] = {}
     rows = []
     for position, candidate in enumerate(_candidates(gateway, rehearsal.namespace)):
+        _beat(rehearsal, clock())
         if position >= settings.SECPROF_REHEARSAL_LIMIT:
             answer = PodAnswer(
                 AnswerOutcome.POLICY_ERROR,
@@ -168,8 +211,8 @@ def _check_engine(gateway: Gateway, rehearsal: Rehearsal, policies: tuple[str, .
     bad = probe_pods(spec_of(rehearsal.variant)).bad
     answer = ask_pod(gateway, rehearsal.namespace, bad, policies)
     if OUTCOMES.get(answer.outcome) != "refused":
-        said = answer.message or "a bad pod passed without a warning"
-        raise Refused(f"The engine does not judge pods here: {said}.")
+        said = answer.message or "A bad pod passed without a warning."
+        raise Refused(f"The engine does not judge pods here. {said}")
 
 
 def _candidates(gateway: Gateway, namespace: str) -> Iterator[_Candidate]:
@@ -232,8 +275,11 @@ def _finish(rehearsal: Rehearsal, rows: list[RehearsedWorkload], now: datetime) 
     }
     siblings = Rehearsal.objects.filter(variant=rehearsal.variant, namespace=rehearsal.namespace)
     with transaction.atomic():
+        running = siblings.filter(pk=rehearsal.pk, state=Rehearsal.State.RUNNING)
+        if not running.select_for_update().exists():
+            return
         siblings.filter(is_latest=True).update(is_latest=False)
-        ended = Rehearsal.objects.filter(pk=rehearsal.pk, state=Rehearsal.State.RUNNING).update(
+        running.update(
             state=Rehearsal.State.DONE,
             finished_at=now,
             workload_count=len(rows),
@@ -242,8 +288,6 @@ def _finish(rehearsal: Rehearsal, rows: list[RehearsedWorkload], now: datetime) 
             unjudged_count=counts["unjudged"],
             is_latest=True,
         )
-        if not ended:
-            raise Busy("This rehearsal was ended by somebody else.")
         RehearsedWorkload.objects.bulk_create(rows, batch_size=500)
         old = siblings.order_by("-started_at").values_list("pk", flat=True)[KEPT:]
         Rehearsal.objects.filter(pk__in=list(old)).delete()

@@ -11,16 +11,28 @@ from policies.domain.controls import Control
 from policies.domain.objects import Controller, CronJob, Workload, WorkloadKind
 from policies.domain.ownership import Owned, Top, resolve_tops
 from policies.domain.posture import Finding, Posture, Role, assess, patch_for
+from policies.domain.posture.pods import API_VERSION
 from policies.domain.reports import Outcome, Result
 
 ALL_CONTROLS = tuple(Control)
-_KNOWN_KINDS = frozenset(kind.value for kind in WorkloadKind)
-POSTURE_COLUMNS = ("workload_count", "failing_count", "not_applicable_count", "reportable_count")
+_KINDS = frozenset(kind.value for kind in WorkloadKind)
+_OWNERS = frozenset((API_VERSION[kind], kind.value) for kind in WorkloadKind)
+POSTURE_COLUMNS = (
+    "workload_count",
+    "failing_count",
+    "not_applicable_count",
+    "reportable_count",
+    "unreadable_count",
+)
 REPORTED_KINDS = frozenset(WorkloadKind) - {
     WorkloadKind.POD_TEMPLATE,
     WorkloadKind.REPLICATION_CONTROLLER,
 }
 """No engine reports on pod templates, and ValidatingPolicies not on replication controllers (kyverno-facts 5.38)."""
+SCHEDULE_LENGTH = 100
+"""Kubernetes sets no limit."""
+TEXT_LENGTH = 253
+"""Of names in a report: the report API sets no limit, and other producers put sentences there."""
 HELM_RELEASE = "meta.helm.sh/release-name"
 
 
@@ -46,7 +58,10 @@ def see(kind: WorkloadKind, workload: Workload) -> Seen:
     posture = assess(kind, workload, controls=ALL_CONTROLS)
     meta = workload.metadata
     controller = meta.controller
-    has_known_owner = controller is not None and controller.kind in _KNOWN_KINDS
+    # Other groups have a StatefulSet or a Job as well, and those are not read.
+    has_known_owner = (
+        controller is not None and (controller.api_version, controller.kind) in _OWNERS
+    )
     return Seen(
         kind=kind,
         uid=meta.uid,
@@ -74,7 +89,9 @@ def _fields(kind: WorkloadKind, workload: Workload, posture: Posture) -> Fields:
     spec = getattr(workload, "spec", None)
     return {
         "replicas": getattr(spec, "replicas", None),
-        "schedule": spec.schedule if isinstance(workload, CronJob) and spec else "",
+        "schedule": workload.spec.schedule[:SCHEDULE_LENGTH]
+        if isinstance(workload, CronJob)
+        else "",
         "is_suspended": bool(getattr(spec, "suspend", False)),
         "helm_release": (meta.annotations or {}).get(HELM_RELEASE, "")[:63],
         "is_applicable": posture.applicable,
@@ -108,6 +125,8 @@ class Snapshot:
     """Everything that one run has read of the nine kinds."""
 
     seen: list[Seen] = field(default_factory=list)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Objects that could not be read, by kind and namespace."""
     missing_kinds: set[WorkloadKind] = field(default_factory=set)
     """Kinds that were not read to their end, and what they may own: their old rows stay."""
 
@@ -119,9 +138,16 @@ class Snapshot:
         """Map the uid of each object to its top-level workload."""
         return resolve_tops(Owned(s.uid, s.kind.value, s.name, s.controller_uid) for s in self.seen)
 
-    def rows(self, tops: Mapping[str, Top]) -> dict[Key, Fields]:
-        """Make the rows of ObservedWorkload by uid: top-level workloads, and what differs from its owner."""
+    def rows(
+        self, tops: Mapping[str, Top], known_pods: Mapping[str, int] | None = None
+    ) -> dict[Key, Fields]:
+        """Make the rows of ObservedWorkload by uid: top-level workloads, and what differs from its owner.
+
+        `known_pods` are the numbers of pods by uid of a workload, where they cannot be counted.
+        """
         pods = Counter(tops[s.uid].uid for s in self.seen if s.kind is WorkloadKind.POD)
+        if known_pods is not None:
+            pods = Counter(known_pods)
         by_uid = {s.uid: s for s in self.seen}
         rows: dict[Key, Fields] = {}
         for seen in self.seen:
@@ -135,7 +161,7 @@ class Snapshot:
                 "top_kind": top.kind,
                 "top_name": top.name,
                 "pod_count": pods[seen.uid] if seen.uid == top.uid else 0,
-                **(seen.fields or {}),
+                **seen.fields,
             }
             rows[(seen.uid,)] = {**fields, "content_hash": content_hash(fields)}
         return rows
@@ -156,15 +182,20 @@ class Snapshot:
             if tops[seen.uid].uid != seen.uid:
                 continue
             for controls in control_sets:
-                tally = tallies.setdefault(
-                    (seen.namespace, control_key(controls)),
-                    dict.fromkeys(POSTURE_COLUMNS, 0),
-                )
+                tally = _tally_of(tallies, seen.namespace, controls)
                 tally["workload_count"] += 1
                 tally["reportable_count"] += seen.kind in REPORTED_KINDS
                 tally["not_applicable_count"] += not seen.applicable
                 tally["failing_count"] += not failing[seen.uid].isdisjoint(controls)
+        for (kind, namespace), count in self.skipped.items():
+            for controls in control_sets if kind in _KINDS else ():
+                _tally_of(tallies, namespace, controls)["unreadable_count"] += count
         return tallies
+
+
+def _tally_of(tallies: dict[Key, Fields], namespace: str, controls: Iterable[str]) -> Fields:
+    key = (namespace, control_key(controls))
+    return tallies.setdefault(key, dict.fromkeys(POSTURE_COLUMNS, 0))
 
 
 def control_key(controls: Iterable[str]) -> str:
@@ -195,22 +226,28 @@ class ResultSnapshot:
     """By (source, policy, raw rule, uid)."""
     _failing: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
     _judged: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _undated: set[Key] = field(default_factory=set)
 
     def add(self, result: Result, tops: Mapping[str, Top]) -> None:
         """Count one result, and keep it when it is not a pass."""
-        key = (result.source, result.policy, result.namespace)
+        policy = (result.source[:TEXT_LENGTH], result.policy[:TEXT_LENGTH])
+        key = (*policy, result.namespace)
         tally = self.tallies.setdefault(key, _empty_tally())
         tally[f"{result.outcome.value}_count"] += 1
         if result.outcome is not Outcome.SKIP:
             tally["newest_at"] = _extreme(max, tally["newest_at"], result.at)
             tally["oldest_at"] = _extreme(min, tally["oldest_at"], result.at)
-        top = tops.get(result.uid) or Top(result.uid, result.kind, result.name)
-        if top.uid == result.uid and result.kind in REPORTED_KINDS:
+            if result.at is None:
+                self._undated.add(key)
+        known = tops.get(result.uid)
+        top = known or Top(result.uid, result.kind, result.name)
+        # A report outlives its workload for a while; it must not stand for one that was not judged yet.
+        if known and top.uid == result.uid and result.kind in REPORTED_KINDS:
             self._judged[key].add(result.uid)
         if result.outcome is Outcome.PASS:
             return
         fields: Fields = {
-            "rule": result.rule,
+            "rule": result.rule[:TEXT_LENGTH],
             "outcome": result.outcome.value,
             "message": result.message,
             "at": result.at,
@@ -221,7 +258,7 @@ class ResultSnapshot:
             "top_name": top.name,
         }
         said = content_hash({**fields, "at": result.at.isoformat() if result.at else None})
-        row_key = (result.source, result.policy, result.raw_rule, result.uid)
+        row_key = (*policy, result.raw_rule[:TEXT_LENGTH], result.uid)
         self.rows[row_key] = {**fields, "content_hash": said}
         # Only what the top-level workload itself fails is refused later: results of pods and of ReplicaSets tell
         # of the past (kyverno-facts 5.39).
@@ -233,6 +270,8 @@ class ResultSnapshot:
         for key, tally in self.tallies.items():
             tally["failing_workload_count"] = len(self._failing[key])
             tally["judged_workload_count"] = len(self._judged[key])
+            if key in self._undated:
+                tally["oldest_at"] = None
         return self.tallies
 
 

@@ -132,6 +132,7 @@ class PolicyEvidence:
 class RehearsalEvidence:
     """The last finished rehearsal in this namespace."""
 
+    started_at: datetime
     finished_at: datetime
     workload_count: int
     refused_count: int
@@ -150,6 +151,8 @@ class NamespaceEvidence:
     """Workloads of the kinds that the engine reports on."""
     posture_failing_count: int
     rehearsal: RehearsalEvidence | None
+    unreadable_count: int = 0
+    """Objects here that could not be understood, so nobody judged them."""
 
 
 def assess_namespace(
@@ -229,6 +232,7 @@ def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     if policy.drifted:
         sentence = (
             "The policy on the cluster is not the one that secprof wrote: somebody edited it."
+            " Install it again to put it right."
         )
         return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence, policy.changed_at)
     sentence = "The policy on the cluster is the one that was approved."
@@ -239,9 +243,10 @@ def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     tally = evidence.tally
     if tally is None or tally.judged_count == 0:
         return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, 0, "No report of this policy here yet.")
-    if tally.oldest_at is None or (
-        policy.changed_at and tally.oldest_at < _second(policy.changed_at)
-    ):
+    if tally.oldest_at is None:
+        sentence = "Some results do not say when they were made."
+        return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, tally.judged_count, sentence)
+    if policy.changed_at and tally.oldest_at < _second(policy.changed_at):
         sentence = "Some results are older than the policy's last change."
         return Gate(
             GateId.RESULTS, GateOutcome.UNKNOWN, tally.judged_count, sentence, tally.oldest_at
@@ -275,6 +280,11 @@ def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
     if count:
         sentence = f"{_workloads(count).capitalize()} would be refused, idle ones included."
         return Gate(GateId.POSTURE, GateOutcome.FAIL, count, sentence, cluster.collected_at)
+    if evidence.unreadable_count:
+        count = evidence.unreadable_count
+        objects = "1 object" if count == 1 else f"{count} objects"
+        sentence = f"{objects} here could not be read; the last collection names what."
+        return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, count, sentence, cluster.collected_at)
     sentence = f"All {evidence.workload_count} workloads meet the controls, idle ones included."
     if evidence.workload_count == 0:
         sentence = "There is no workload here."
@@ -297,7 +307,7 @@ def _rehearsal(
         count = rehearsal.unjudged_count
         sentence = f"The engine gave no verdict on {_workloads(count)}."
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, count, sentence, at)
-    if now - at > valid or (policy.changed_at and at < policy.changed_at):
+    if now - at > valid or (policy.changed_at and rehearsal.started_at < policy.changed_at):
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, "The rehearsal is old.", at)
     sentence = f"The engine admitted {_workloads(rehearsal.workload_count)}."
     return Gate(GateId.REHEARSAL, GateOutcome.PASS, 0, sentence, at)

@@ -83,6 +83,8 @@ class PostureTally(models.Model):
     not_applicable_count = models.PositiveIntegerField()
     reportable_count = models.PositiveIntegerField()
     """Workloads of the kinds that every engine reports on."""
+    unreadable_count = models.PositiveIntegerField(default=0)
+    """Objects of the nine kinds that could not be understood, owned ones included."""
 
     class Meta:
         constraints = [
@@ -128,11 +130,11 @@ class ObservedResult(models.Model):
     """One report entry that is not a pass."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="results")
-    source = models.CharField(max_length=63)
+    source = models.CharField(max_length=253)
     policy = models.CharField(max_length=253)
-    rule = models.CharField(max_length=63, blank=True)
+    rule = models.CharField(max_length=253, blank=True)
     """Folded: without `autogen-`."""
-    raw_rule = models.CharField(max_length=63, blank=True)
+    raw_rule = models.CharField(max_length=253, blank=True)
     outcome = models.CharField(max_length=8)
     message = models.TextField(blank=True)
     at = models.DateTimeField(null=True, blank=True)
@@ -160,7 +162,7 @@ class ResultTally(models.Model):
     """Counts of one policy's results in one namespace, passes included."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
-    source = models.CharField(max_length=63)
+    source = models.CharField(max_length=253)
     policy = models.CharField(max_length=253)
     namespace = models.CharField(max_length=63, blank=True)
     pass_count = models.PositiveIntegerField(default=0)

@@ -21,6 +21,9 @@ class Rehearsal(models.Model):
     state = models.CharField(max_length=10, choices=State.choices)
     requested_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
+    """When it was asked for; it may wait for a worker."""
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    """When its worker last said that it lives; None while it waits for one."""
     finished_at = models.DateTimeField(null=True, blank=True)
     workload_count = models.PositiveIntegerField(default=0)
     admitted_count = models.PositiveIntegerField(default=0)

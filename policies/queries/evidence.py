@@ -224,6 +224,7 @@ def _namespaces(
                 reportable_count=posture.reportable_count if posture else 0,
                 posture_failing_count=posture.failing_count if posture else 0,
                 rehearsal=_rehearsal(rehearsal) if rehearsal else None,
+                unreadable_count=posture.unreadable_count if posture else 0,
             )
     return found
 
@@ -244,6 +245,7 @@ def last_rehearsals(
 
 def _rehearsal(row: Rehearsal) -> RehearsalEvidence:
     return RehearsalEvidence(
+        started_at=row.started_at,
         finished_at=row.finished_at or row.started_at,
         workload_count=row.workload_count,
         refused_count=row.refused_count,

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from policies.actions.clusters import rotate_credentials
-from policies.cluster.credentials import CredentialUnreadable
+from policies.actions.errors import Refused
 from policies.domain.authority import SYSTEM
 
 
@@ -14,6 +14,6 @@ class Command(BaseCommand):
     def handle(self, *_: object, **__: object) -> None:
         try:
             count = rotate_credentials(by=SYSTEM, now=timezone.now())
-        except CredentialUnreadable as error:
-            raise CommandError(str(error)) from error
+        except Refused as error:
+            raise CommandError(error.message) from error
         self.stdout.write(f"{count} credentials are encrypted with the newest key.")
