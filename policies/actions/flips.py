@@ -70,7 +70,14 @@ def request(
             flip = _create(
                 variant_id, plan, FlipStatus.REQUESTED, reason, override_reason, by=by, now=now
             )
-            audit.record("flip.requested", by=by, now=now, flip=flip, message=reason)
+            audit.record(
+                "flip.requested",
+                by=by,
+                now=now,
+                flip=flip,
+                message=flip.reason,
+                details={"override_reason": flip.override_reason},
+            )
     except IntegrityError:
         raise Busy("Another flip of this variant is open; decide on that one first.") from None
     return flip
@@ -106,7 +113,7 @@ def _create(
         plan=plan.to_json(),
         plan_digest=plan.digest,
         status=status.value,
-        requested_by_id=by.user_id,
+        requested_by_id=by.person_id,
         requested_at=now,
         lapses_at=now + timedelta(seconds=settings.SECPROF_APPROVAL_LAPSES_SECONDS),
     )
@@ -174,7 +181,7 @@ def roll_back(
 ) -> Flip:
     """Take namespaces back to Audit at once: one person, one reason, no gates, ahead of everything under way.
 
-    Raises Refused when nothing is enforced there, Busy when a rollback runs already, ClusterError.
+    Raises Refused when nothing is enforced there or about to be, Busy when a rollback runs already, ClusterError.
     """
     require(by, Act.ROLL_BACK)
     if not reason.strip():

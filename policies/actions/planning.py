@@ -3,13 +3,14 @@
 Writes nothing, neither here nor there: every question to the cluster is a read or a server-side dry-run.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
-from policies.actions.engine import ask_engine, ask_pod
+from policies.actions.engine import ask_engine, ask_pod_if_possible
 from policies.actions.errors import Refused
 from policies.actions.specs import resource_of, spec_of
 from policies.cluster.errors import NotFound
@@ -18,17 +19,18 @@ from policies.cluster.writes import write
 from policies.domain.answers import AnswerOutcome
 from policies.domain.library import (
     CompiledObject,
+    InvalidNamespace,
     ObjectRole,
     VariantSpec,
     compile_objects,
     probe_pods,
 )
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipVerb
 from policies.domain.observed import ObservedPolicy as PolicyRecord
 from policies.domain.observed import policy_digest, read_policy
 from policies.domain.plans import ABSENT, Plan, PlannedObject, gate_answers
 from policies.domain.readiness import NamespaceVerdict
-from policies.models import ObservedNamespace, Stage, Variant
+from policies.models import ObservedNamespace, Rollout, Stage, Variant
 from policies.queries.evidence import current_revisions, has_drifted, load_evidence
 
 DRY_RUN_DECISION = "plan"
@@ -46,10 +48,10 @@ class Live:
 
     @property
     def enforced(self) -> tuple[str, ...]:
-        """Namespaces in which the twins deny now."""
+        """Namespaces in which a twin or a companion denies now; the two differ after a rollout that broke off."""
         names: set[str] = set()
         for record in self.records.values():
-            if record.role is ObjectRole.TWIN:
+            if record.role is not ObjectRole.AUDIT:
                 names.update(record.enforced)
         return tuple(sorted(names))
 
@@ -66,6 +68,7 @@ def read_live(gateway: Gateway, spec: VariantSpec) -> Live:
     manifests: dict[str, Manifest] = {}
     records: dict[str, PolicyRecord] = {}
     resource = resource_of(spec)
+    our_name = re.compile(rf"{re.escape(spec.name)}(-enforce(-debug)?(-[0-9]+)?)?")
     try:
         for page in gateway.pages(resource):
             for item in page.items:
@@ -76,7 +79,7 @@ def read_live(gateway: Gateway, spec: VariantSpec) -> Live:
                 if record.variant == spec.name:
                     manifests[record.name] = manifest
                     records[record.name] = record
-                elif record.name == spec.name or record.name.startswith(f"{spec.name}-enforce"):
+                elif our_name.fullmatch(record.name):
                     raise Refused(
                         f"The cluster has a {record.kind} {record.name} that secprof did not write;"
                         " rename it or choose another name for the variant."
@@ -99,11 +102,13 @@ def make_plan(
     """Plan one flip against the cluster as it is now. Raises Refused, ClusterError."""
     spec = spec_of(variant)
     live = read_live(gateway, spec)
-    wanted = tuple(sorted(set(namespaces)))
-    _check_sense(variant, verb, wanted, live)
+    wanted = () if verb is FlipVerb.INSTALL else tuple(sorted(set(namespaces)))
+    drifted = has_drifted(live.digests, current_revisions([variant]).get(variant.pk))
+    coming = _under_way(variant) if verb is FlipVerb.ROLLBACK else None
+    _check_sense(variant, verb, wanted, live, coming, drifted=drifted)
     enforced_after = _enforced_after(verb, wanted, live)
-    objects = _planned_objects(gateway, spec, live, enforced_after)
-    verdicts = _verdicts(gateway, variant, verb, wanted, live, now=now)
+    objects = _planned_objects(gateway, spec, live, coming, enforced_after)
+    verdicts = _verdicts(gateway, variant, verb, wanted, live, drifted=drifted, now=now)
     return Plan(
         cluster=variant.cluster.name,
         variant=variant.name,
@@ -118,9 +123,31 @@ def make_plan(
     )
 
 
-def _check_sense(variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...], live: Live) -> None:
+def _under_way(variant: Variant) -> Plan | None:
+    """Find the plan that is being carried out: a rollback goes ahead of it, and must undo what it may still write."""
+    rollout = (
+        Rollout.objects.filter(
+            variant=variant,
+            status__in=[status.value for status in ACTIVE_ROLLOUT_STATUSES],
+            flip__verb=FlipVerb.ENFORCE.value,
+        )
+        .select_related("flip")
+        .first()
+    )
+    return Plan.from_json(rollout.flip.plan) if rollout else None
+
+
+def _check_sense(
+    variant: Variant,
+    verb: FlipVerb,
+    namespaces: tuple[str, ...],
+    live: Live,
+    coming: Plan | None,
+    *,
+    drifted: bool,
+) -> None:
     if verb is FlipVerb.INSTALL:
-        if variant.name in live.records:
+        if variant.name in live.records and not drifted:
             raise Refused(f"{variant.name} is on {variant.cluster.name} already.")
         return
     if not namespaces:
@@ -139,7 +166,9 @@ def _check_sense(variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...], 
         ).count()
         if proven == len(namespaces) and set(namespaces) <= set(live.enforced):
             raise Refused("Enforced and proven there already; nothing is left to do.")
-    elif not set(namespaces) & set(live.enforced):
+        return
+    enforced = {*live.enforced, *(coming.enforced_after if coming else ())}
+    if verb is FlipVerb.ROLLBACK and enforced.isdisjoint(namespaces):
         raise Refused("Nothing is enforced there; there is nothing to roll back.")
 
 
@@ -153,13 +182,27 @@ def _enforced_after(verb: FlipVerb, namespaces: tuple[str, ...], live: Live) -> 
 
 
 def _planned_objects(
-    gateway: Gateway, spec: VariantSpec, live: Live, enforced_after: tuple[str, ...]
+    gateway: Gateway,
+    spec: VariantSpec,
+    live: Live,
+    coming: Plan | None,
+    enforced_after: tuple[str, ...],
 ) -> tuple[PlannedObject, ...]:
-    compiled = compile_objects(spec, enforced_after)
+    try:
+        compiled = compile_objects(spec, enforced_after)
+    except InvalidNamespace as error:
+        raise Refused(
+            f"A policy of {spec.name} on the cluster was edited by hand: {error} Roll that back too."
+        ) from error
     planned = [_planned(gateway, spec, o, live.manifests.get(o.name)) for o in compiled]
-    kept = {o.name for o in compiled}
-    extra = [name for name in sorted(live.manifests, reverse=True) if name not in kept]
-    return tuple(planned + [_planned_removal(gateway, spec, live, name) for name in extra])
+    roles = {o.name: o.role for o in coming.objects} if coming else {}
+    roles |= {name: record.role or "" for name, record in live.records.items()}
+    extra = sorted(roles.keys() - {o.name for o in compiled}, reverse=True)
+    removals = (
+        _planned_removal(gateway, spec, name, roles[name], live.manifests.get(name))
+        for name in extra
+    )
+    return (*planned, *removals)
 
 
 def _planned(
@@ -184,24 +227,26 @@ def _planned(
     )
 
 
-def _planned_removal(gateway: Gateway, spec: VariantSpec, live: Live, name: str) -> PlannedObject:
-    before = live.manifests[name]
-    answer = write(
-        gateway, write_of(spec, name, None, before), decision=DRY_RUN_DECISION, dry_run=True
-    )
-    role = live.records[name].role
+def _planned_removal(
+    gateway: Gateway, spec: VariantSpec, name: str, role: str, before: Manifest | None
+) -> PlannedObject:
+    """Plan to remove an object, or to see to it that one which is not there yet does not stay."""
+    warnings: tuple[str, ...] = ()
+    if before is not None:
+        change = write_of(spec, name, None, before)
+        warnings = write(gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
     return PlannedObject(
         verb=Verb.DELETE.value,
         kind=spec.target.value,
         api_version=spec.api_version,
         name=name,
-        role=role.value if role else "",
+        role=str(role),
         before=before,
         after=None,
         wanted=None,
-        before_digest=policy_digest(before),
+        before_digest=policy_digest(before) if before else ABSENT,
         after_digest=ABSENT,
-        warnings=answer.warnings,
+        warnings=warnings,
     )
 
 
@@ -228,13 +273,13 @@ def _verdicts(
     namespaces: tuple[str, ...],
     live: Live,
     *,
+    drifted: bool,
     now: datetime,
 ) -> list[NamespaceVerdict]:
     """Ask the gates anew, with what API server and engine say this minute. Only enforcing has gates."""
     if verb is not FlipVerb.ENFORCE:
         return []
     engine = ask_engine(gateway, variant.cluster)
-    drifted = has_drifted(live.digests, current_revisions([variant]).get(variant.pk))
     evidence = (
         load_evidence(variants=[variant], namespaces=namespaces)
         .with_engine(variant.pk, state=engine.state, message=engine.message, at=now)
@@ -251,7 +296,10 @@ def _neighbour(
     verb: FlipVerb,
     namespaces: tuple[str, ...],
 ) -> str:
-    """Find a namespace that stays in Audit and admits the bad pod now; empty when there is none."""
+    """Find a namespace that stays in Audit and admits the bad pod now; empty when there is none.
+
+    Raises Refused for an install, which could not be proven without one.
+    """
     if verb is FlipVerb.ROLLBACK:
         return ""
     bad = probe_pods(spec).bad
@@ -264,7 +312,12 @@ def _neighbour(
         .values_list("name", flat=True)
     )
     for name in candidates[:NEIGHBOURS_ASKED]:
-        outcome = ask_pod(gateway, name, bad, (spec.name,)).outcome
+        outcome = ask_pod_if_possible(gateway, name, bad, (spec.name,)).outcome
         if outcome in {AnswerOutcome.ADMITTED, AnswerOutcome.WARNED}:
             return name
+    if verb is FlipVerb.INSTALL:
+        raise Refused(
+            f"No namespace of {variant.cluster.name} admits a pod that fails this policy, so the policy could not be"
+            " proven. Collect again, or make a namespace that nothing else guards."
+        )
     return ""

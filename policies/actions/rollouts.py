@@ -33,8 +33,16 @@ logger = logging.getLogger(__name__)
 
 CLAIM_LASTS = timedelta(seconds=20)
 """How long a rollout of a dead worker waits for the next one."""
+CLAIMS_ALLOWED = 10
+"""Workers that may die over one rollout before it counts as failed."""
+WAIT_SECONDS = 0.5
 STEP_PATIENCE_SECONDS = 8.0
 """How long one call may take: shorter than the claim, so that a slow cluster does not lose it."""
+
+GIVEN_UP = (
+    f"{CLAIMS_ALLOWED} workers have ended over this rollout without an answer; their logs say why."
+    " Look at the cluster, then plan again or roll back."
+)
 
 _ENDS: dict[RolloutStatus, FlipStatus] = {
     RolloutStatus.PROVEN: FlipStatus.PROVEN,
@@ -63,6 +71,12 @@ class _Claim:
         if not held:
             raise ClaimLost
 
+    def release(self) -> None:
+        """Tell whoever waits for it that this worker is out."""
+        Rollout.objects.filter(pk=self.rollout.pk, claimed_by=self.worker).update(
+            claim_ends_at=None
+        )
+
 
 def due_rollouts(*, now: datetime) -> tuple[str, ...]:
     """Name the rollouts that no worker holds: new ones whose message was lost, and those of dead workers."""
@@ -82,6 +96,9 @@ def run(
     claim = _claim(rollout_id, worker, clock)
     if claim is None:
         return RolloutStatus(Rollout.objects.values_list("status", flat=True).get(pk=rollout_id))
+    if claim.rollout.claim_count > CLAIMS_ALLOWED:
+        _end(claim, RolloutStatus.FAILED, GIVEN_UP, {})
+        return RolloutStatus.FAILED
     try:
         with connected(
             claim.rollout.variant.cluster, patience_seconds=STEP_PATIENCE_SECONDS
@@ -94,9 +111,11 @@ def run(
                 sleep=sleep,
                 renew=claim.renew,
             )
+            _await_superseded(claim, sleep)
             _take_steps(claim, context)
     except ClaimLost:
         logger.warning("rollout.claim_lost", extra={"rollout": str(rollout_id), "worker": worker})
+        claim.release()
     except StaleGround as stale:
         _end(claim, RolloutStatus.STALE, "\n".join(stale.moved), {"moved": list(stale.moved)})
     except (StepFailed, ClusterError) as error:
@@ -134,6 +153,16 @@ def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Cla
     return _Claim(rollout, worker, clock)
 
 
+def _await_superseded(claim: _Claim, sleep: Callable[[float], None]) -> None:
+    """Wait until a worker that this rollout went ahead of has noticed, or is surely gone: it may be at a write."""
+    ahead_of = Rollout.objects.filter(
+        variant_id=claim.rollout.variant_id, status=RolloutStatus.SUPERSEDED.value
+    )
+    while ahead_of.filter(claim_ends_at__gt=claim.clock()).exists():
+        sleep(WAIT_SECONDS)
+        claim.renew()
+
+
 def _take_steps(claim: _Claim, context: StepRun) -> None:
     unfinished = claim.rollout.steps.exclude(
         status__in=[StepStatus.DONE.value, StepStatus.SKIPPED.value]
@@ -153,13 +182,19 @@ def _take_steps(claim: _Claim, context: StepRun) -> None:
 
 
 def _note(claim: _Claim, step: RolloutStep, status: StepStatus, outcome: Outcome) -> None:
-    """Write down how a step ended, with its row in the trail."""
+    """Write down how a step ended, with its row in the trail. Raises ClaimLost when another worker is at it by now."""
     now = claim.clock()
     step.status = status.value
     step.finished_at = now
     step.detail = outcome.detail
     step.answer = outcome.answer
     with transaction.atomic():
+        # Holds the row until the end, superseded or not: what was done is written down all the same.
+        mine = Rollout.objects.select_for_update().filter(
+            pk=claim.rollout.pk, claimed_by=claim.worker
+        )
+        if not mine.exists():
+            raise ClaimLost
         step.save(update_fields=["status", "finished_at", "detail", "answer", "agreed"])
         audit.record(
             f"rollout.{step.kind}",
@@ -196,9 +231,7 @@ def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, 
             message=message,
             details=details,
         )
-    dispatch.enqueue(
-        dispatch.COLLECT_CLUSTER, cluster_id=rollout.variant.cluster_id, requested_by=SYSTEM.name
-    )
+    dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=rollout.variant.cluster_id)
 
 
 def _write_stages(rollout: Rollout, now: datetime) -> None:

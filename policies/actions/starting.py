@@ -71,8 +71,10 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
     """List the steps of a plan as (kind, object kind, object name, namespace), in their order."""
     if plan.verb is not FlipVerb.ROLLBACK:
         yield StepKind.CHECK, "", "", ""
+    # A rollback looks after every object: what it goes ahead of may have written since it was planned.
+    written = plan.objects if plan.verb is FlipVerb.ROLLBACK else plan.changes
     for kind in (StepKind.DRY_RUN, StepKind.APPLY):
-        for planned in plan.changes:
+        for planned in written:
             yield kind, planned.kind, planned.name, ""
     for planned in plan.objects:
         yield StepKind.READ_BACK, planned.kind, planned.name, ""
@@ -94,11 +96,13 @@ def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> No
         variant_id=variant_id, status__in=[s.value for s in ACTIVE_ROLLOUT_STATUSES]
     ).exclude(flip__verb=FlipVerb.ROLLBACK.value)
     for rollout in active.select_related("flip__variant__cluster"):
-        Rollout.objects.filter(pk=rollout.pk, status=rollout.status).update(
+        superseded = active.filter(pk=rollout.pk).update(
             status=RolloutStatus.SUPERSEDED.value,
             finished_at=now,
             message=f"{by.name} rolled back while it was under way.",
         )
+        if not superseded:
+            continue
         Flip.objects.filter(
             pk=rollout.flip_id, status__in=[FlipStatus.APPROVED.value, FlipStatus.ROLLING.value]
         ).update(status=FlipStatus.SUPERSEDED.value, closed_at=now)

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from policies.actions.collected_kinds import policy_fields
 from policies.actions.engine import ask_pod
+from policies.actions.errors import Refused
 from policies.actions.planning import make_plan, write_of
 from policies.actions.specs import resource_of, spec_of
 from policies.cluster.errors import (
@@ -103,9 +104,14 @@ def take_step(run: StepRun, step: RolloutStep) -> Outcome:
 def _check(run: StepRun, step: RolloutStep) -> Outcome:
     """Make the plan anew, just before anything is written."""
     variant = run.rollout.flip.variant
-    fresh = run.patiently(
-        lambda: make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
-    )
+    try:
+        fresh = run.patiently(
+            lambda: make_plan(
+                run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock()
+            )
+        )
+    except Refused as refusal:
+        raise StaleGround((refusal.message, *refusal.details)) from refusal
     moved = what_moved(run.plan, fresh)
     if moved:
         raise StaleGround(moved)
@@ -152,6 +158,7 @@ def _apply_once(run: StepRun, planned: PlannedObject) -> Outcome:
         return Outcome("It is as wanted already; nothing was written.")
     _check_before(run, planned, digest)
     change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
+    run.renew()
     answer = write(run.gateway, change, decision=_decision(run), dry_run=False)
     return Outcome(f"{change.verb.value.capitalize()}d.", "\n".join(answer.warnings))
 
@@ -164,11 +171,18 @@ def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
         raise StaleGround(
             (f"{planned.kind} {planned.name} is not what was written: somebody changed it.",)
         )
-    key = {"cluster_id": run.rollout.variant.cluster_id, "kind": planned.kind, "name": planned.name}
+    cluster_id = run.rollout.variant.cluster_id
     if live is None:
-        ObservedPolicy.objects.filter(**key).delete()
+        ObservedPolicy.objects.filter(
+            cluster_id=cluster_id, kind=planned.kind, name=planned.name
+        ).delete()
         return Outcome("It is gone.")
-    ObservedPolicy.objects.update_or_create(**key, defaults=policy_fields(read_policy(live), live))
+    ObservedPolicy.objects.update_or_create(
+        cluster_id=cluster_id,
+        kind=planned.kind,
+        name=planned.name,
+        defaults=policy_fields(read_policy(live), live),
+    )
     return Outcome("The server holds exactly what was approved.")
 
 
@@ -200,7 +214,7 @@ def _prove(
 ) -> Outcome:
     """Ask until several answers in a row agree: replicas and API servers take over a policy one by one."""
     pods = probe_pods(spec_of(run.rollout.variant))
-    pod = pods.bad if bad else pods.good
+    word, pod = ("bad", pods.bad) if bad else ("good", pods.good)
     policies = _asked_policies(run, step)
     deadline = monotonic() + settings.SECPROF_PROOF_TIMEOUT_SECONDS
     step.agreed = 0
@@ -210,10 +224,10 @@ def _prove(
         step.agreed = step.agreed + 1 if answer.outcome in wanted else 0
         if step.agreed >= settings.SECPROF_PROOF_IN_A_ROW:
             said = answer.raw or f"admitted, {step.agreed} times in a row"
-            return Outcome(_sentence(bad, answer, step), said)
+            return Outcome(_sentence(word, answer, step), said)
         run.sleep(PROBE_PAUSE_SECONDS)
         run.renew()
-    raise StepFailed(_unproven(bad, step, answer), answer.raw if answer else "")
+    raise StepFailed(_unproven(word, step, answer), answer.raw if answer else "")
 
 
 def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
@@ -229,8 +243,7 @@ def _ask(run: StepRun, namespace: str, pod: dict[str, Any], policies: tuple[str,
         return PodAnswer(AnswerOutcome.ENGINE_DOWN, message=error.message, raw=error.message)
 
 
-def _sentence(bad: bool, answer: PodAnswer, step: RolloutStep) -> str:
-    pod = "bad" if bad else "good"
+def _sentence(pod: str, answer: PodAnswer, step: RolloutStep) -> str:
     times = f"{step.agreed} of {step.agreed}"
     if answer.outcome is AnswerOutcome.REFUSED:
         return f"The {pod} pod is refused by {answer.policy}, {times}."
@@ -248,10 +261,9 @@ _MEANING = {
 }
 
 
-def _unproven(bad: bool, step: RolloutStep, answer: PodAnswer | None) -> str:
+def _unproven(pod: str, step: RolloutStep, answer: PodAnswer | None) -> str:
     meaning = _MEANING[answer.outcome] if answer else "got no answer"
     said = f" {answer.message}" if answer and answer.message else ""
-    pod = "bad" if bad else "good"
     seconds = settings.SECPROF_PROOF_TIMEOUT_SECONDS
     return f"Not proven in {step.namespace} within {seconds} s: the {pod} pod {meaning}.{said}"
 

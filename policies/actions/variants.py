@@ -37,7 +37,7 @@ def create_variant(
         cluster=cluster,
         name=name,
         target=target,
-        created_by_id=by.user_id,
+        created_by_id=by.person_id,
         created_at=now,
     )
     try:

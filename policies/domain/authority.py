@@ -43,6 +43,17 @@ ALLOWED: dict[Act, frozenset[Role]] = {
 }
 
 
+FOR_PEOPLE = frozenset(
+    {Act.CREATE_VARIANT, Act.REQUEST_FLIP, Act.DECIDE_FLIP, Act.WITHDRAW_FLIP, Act.ROLL_BACK}
+)
+"""What the system never does by itself."""
+ONLY_PEOPLE = "People decide, not the system."
+
+
+class NotAllowed(Exception):
+    """The actor may not do this; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Whoever acts: a user with roles, or the system itself."""
@@ -55,13 +66,16 @@ class Actor:
     def is_system(self) -> bool:
         return self.user_id is None and self.name == SYSTEM_NAME
 
+    @property
+    def person_id(self) -> int:
+        """The user's id, for what only people do. Raises NotAllowed when there is no user."""
+        if self.user_id is None:
+            raise NotAllowed(ONLY_PEOPLE)
+        return self.user_id
+
 
 SYSTEM_NAME = "system"
 SYSTEM = Actor(SYSTEM_NAME)
-
-
-class NotAllowed(Exception):
-    """The actor may not do this; the message says why."""
 
 
 def denial(actor: Actor, act: Act, *, requested_by_id: int | None = None) -> str | None:
@@ -70,7 +84,7 @@ def denial(actor: Actor, act: Act, *, requested_by_id: int | None = None) -> str
     `requested_by_id` is the user who asked for the flip that is decided on or withdrawn.
     """
     if actor.is_system:
-        return "People decide, not the system." if act is Act.DECIDE_FLIP else None
+        return ONLY_PEOPLE if act in FOR_PEOPLE else None
     if not actor.roles & ALLOWED[act]:
         wanted = " or ".join(sorted(ALLOWED[act]))
         return f"You may not {act.value}: that takes the role {wanted}."
