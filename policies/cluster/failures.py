@@ -17,6 +17,7 @@ LIBRARY_ERRORS = (wire.HTTPError, ApiException)
 # OpenSSL's X509_V_ERR numbers.
 _CERTIFICATE_WORDS = {
     9: "its certificate is not valid yet",
+    7: "its certificate is not signed by the CA that we were given",
     10: "its certificate has expired",
     18: "its certificate is self-signed and not the CA that we were given",
     19: "its certificate is not signed by the CA that we were given",

@@ -42,7 +42,7 @@ class Installation:
         }
         self._processes: list[subprocess.Popen[bytes]] = []
         self._start(*chosen.command)
-        broker.await_answer(chosen)
+        broker.await_answer(chosen, seconds=20)
 
     def run(self, *command: str) -> str:
         done = subprocess.run(
