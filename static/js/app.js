@@ -89,17 +89,20 @@
   let focused = "";
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const parts = event.detail.target.querySelectorAll("details[open][id]");
+    const target = event.detail.target;
+    const parts = target.querySelectorAll("details[open][id]");
     opened = new Set([...parts].map((part) => part.id));
-    focused = event.detail.target.contains(document.activeElement) ? document.activeElement.id : "";
+    focused = target.contains(document.activeElement) ? document.activeElement.id : "";
   });
 
   document.addEventListener("htmx:afterSettle", (event) => {
     opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    if (event.detail.target.id === "panel") {
-      event.detail.target.querySelector("h1, h2")?.focus({ preventScroll: true });
-      event.detail.target.scrollIntoView({ block: "nearest" });
+    // Going back restores a page without a target.
+    const target = event.detail.target;
+    if (target?.id === "panel") {
+      target.querySelector("h2")?.focus({ preventScroll: true });
+      target.scrollIntoView({ block: "nearest" });
     }
     focused = "";
     tellSelected();

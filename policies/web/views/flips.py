@@ -18,6 +18,7 @@ from policies.domain.authority import Act, NotAllowed
 from policies.domain.lifecycle import FlipStatus, WrongState
 from policies.models import Flip
 from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
+from policies.queries.freshness import data_strip
 from policies.web.actors import actor_of, permit
 from policies.web.errors import Trouble, trouble_of
 from policies.web.htmx import respond, see_other
@@ -129,6 +130,7 @@ def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
         **_context(request, found),
         "trouble": trouble,
         "plan": shown_plan(found.plan),
+        "strip": data_strip(flip.variant.cluster, now=timezone.now()),
         "offenders": planned_offenders(flip.variant, found.verb, found.namespaces),
     }
     status = trouble.status if trouble else 200

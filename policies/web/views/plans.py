@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from policies.actions import flips
 from policies.actions.errors import Refused
+from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
 from policies.domain.lifecycle import FlipVerb
 from policies.models import Variant
@@ -77,19 +78,24 @@ def _wanted(query: QueryDict) -> Wanted:
 def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None) -> HttpResponse:
     actor = actor_of(request.user)
     now = timezone.now()
-    plan = flips.preview(
-        variant_id=wanted.variant.pk,
-        verb=wanted.verb,
-        namespaces=wanted.namespaces,
-        by=actor,
-        now=now,
-    )
     context: dict[str, Any] = {
-        "plan": shown_plan(plan),
         "wanted": wanted,
         "variant": wanted.variant,
         "strip": data_strip(wanted.variant.cluster, now=now),
         "current_cluster": wanted.variant.cluster.name,
+    }
+    try:
+        plan = flips.preview(
+            variant_id=wanted.variant.pk,
+            verb=wanted.verb,
+            namespaces=wanted.namespaces,
+            by=actor,
+            now=now,
+        )
+    except (Refused, ClusterError) as error:
+        return _no_plan(request, error, context)
+    context |= {
+        "plan": shown_plan(plan),
         "offenders": planned_offenders(wanted.variant, wanted.verb, wanted.namespaces),
         "trouble": trouble_of(refusal) if refusal else None,
         "typed": request.POST,
@@ -98,6 +104,16 @@ def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = Non
     }
     status = 409 if refusal else 200
     return respond(request, "plans/page.html", "plans/page.html", context, status=status)
+
+
+def _no_plan(
+    request: HttpRequest, error: Refused | ClusterError, context: dict[str, Any]
+) -> HttpResponse:
+    trouble = trouble_of(error)
+    page = "plans/trouble.html"
+    again = request.get_full_path() if request.method == "GET" else ""
+    values = {**context, "trouble": trouble, "again": again}
+    return respond(request, page, page, values, status=trouble.status if trouble else 409)
 
 
 def planned_offenders(variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...]) -> Any:
