@@ -1,0 +1,275 @@
+"""Gates and verdicts: each gate in each outcome, and unknown never passes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from policies.domain.readiness import (
+    EVIDENCE_GATES,
+    HARD_GATES,
+    ClusterEvidence,
+    GateId,
+    GateOutcome,
+    NamespaceEvidence,
+    NamespaceVerdict,
+    PolicyEvidence,
+    RehearsalEvidence,
+    Tally,
+    Verdict,
+    assess_namespace,
+)
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+CHANGED_AT = NOW - 60 * MINUTE
+
+CLUSTER = ClusterEvidence(
+    contact_state="ok",
+    contact_message="",
+    contacted_at=NOW,
+    engine_state="up",
+    engine_message="",
+    engine_checked_at=NOW,
+    collected_at=NOW - MINUTE,
+    missing_kinds=(),
+    stale_after=15 * MINUTE,
+    rehearsal_valid=24 * 60 * MINUTE,
+)
+POLICY = PolicyEvidence(exists=True, drifted=False, changed_at=CHANGED_AT)
+TALLY = Tally(
+    pass_count=4,
+    fail_count=0,
+    warn_count=0,
+    error_count=0,
+    skip_count=1,
+    failing_workload_count=0,
+    judged_workload_count=2,
+    newest_at=NOW - MINUTE,
+    oldest_at=NOW - 2 * MINUTE,
+)
+REHEARSAL = RehearsalEvidence(
+    started_at=NOW - 2 * MINUTE,
+    finished_at=NOW - MINUTE,
+    workload_count=2,
+    refused_count=0,
+    unjudged_count=0,
+)
+NAMESPACE = NamespaceEvidence(
+    namespace="team-a",
+    is_system=False,
+    tally=TALLY,
+    workload_count=2,
+    reportable_count=2,
+    posture_failing_count=0,
+    rehearsal=REHEARSAL,
+)
+
+
+def assess(
+    cluster: ClusterEvidence = CLUSTER,
+    policy: PolicyEvidence = POLICY,
+    namespace: NamespaceEvidence = NAMESPACE,
+) -> NamespaceVerdict:
+    return assess_namespace(cluster, policy, namespace, now=NOW)
+
+
+def test_assess_with_every_gate_passing_is_ready() -> None:
+    verdict = assess()
+
+    assert verdict.verdict is Verdict.READY
+    assert verdict.open_gates == ()
+    assert verdict.reason == "Every gate passes."
+    assert [gate.id for gate in verdict.gates] == list(GateId)
+
+
+FAIL, UNKNOWN = GateOutcome.FAIL, GateOutcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "outcome", "number", "says"),
+    [
+        (
+            {"contact_state": "unreachable", "contact_message": "Nothing listens there."},
+            GateId.CONTACT,
+            UNKNOWN,
+            None,
+            "Nothing listens there.",
+        ),
+        ({"contact_state": "unknown"}, GateId.CONTACT, UNKNOWN, None, "not asked yet"),
+        ({"missing_kinds": ("pods",)}, GateId.COLLECTION, UNKNOWN, 1, "to the end: pods."),
+        ({"missing_kinds": tuple("abcd")}, GateId.COLLECTION, UNKNOWN, 4, "a, b, c …"),
+        ({"collected_at": None}, GateId.COLLECTION, UNKNOWN, None, "Nothing was collected"),
+        (
+            {"collected_at": NOW - 16 * MINUTE},
+            GateId.COLLECTION,
+            UNKNOWN,
+            None,
+            "16 minutes old",
+        ),
+        ({"engine_state": "down"}, GateId.ENGINE, FAIL, None, "Engine down."),
+        (
+            {"engine_state": "down", "engine_message": "Engine down: no endpoints"},
+            GateId.ENGINE,
+            FAIL,
+            None,
+            "no endpoints",
+        ),
+        ({"engine_state": "unknown"}, GateId.ENGINE, UNKNOWN, None, "Nobody has asked"),
+        ({"engine_checked_at": None}, GateId.ENGINE, UNKNOWN, None, "Nobody has asked"),
+        ({"engine_checked_at": NOW - 16 * MINUTE}, GateId.ENGINE, UNKNOWN, None, "is old"),
+    ],
+)
+def test_gate_of_the_cluster_says_what_is_wrong(
+    changes: dict[str, Any], gate: GateId, outcome: GateOutcome, number: int | None, says: str
+) -> None:
+    found = assess(cluster=replace(CLUSTER, **changes)).gate(gate)
+
+    assert (found.outcome, found.number) == (outcome, number)
+    assert says in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("policy", "namespace", "says"),
+    [
+        ({"exists": False}, {}, "install the variant first"),
+        ({"drifted": True}, {}, "Install it again"),
+        ({}, {"is_system": True}, "has no effect"),
+    ],
+)
+def test_gate_of_the_policy_fails_and_says_what_to_do(
+    policy: dict[str, Any], namespace: dict[str, Any], says: str
+) -> None:
+    verdict = assess(policy=replace(POLICY, **policy), namespace=replace(NAMESPACE, **namespace))
+
+    assert verdict.gate(GateId.POLICY).outcome is FAIL
+    assert says in verdict.gate(GateId.POLICY).sentence
+    assert verdict.verdict is Verdict.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("tally", "outcome", "number", "says"),
+    [
+        (None, UNKNOWN, 0, "No report"),
+        (replace(TALLY, pass_count=0), UNKNOWN, 0, "No report"),
+        (replace(TALLY, oldest_at=None), UNKNOWN, 4, "do not say when"),
+        (
+            replace(TALLY, oldest_at=CHANGED_AT - timedelta(seconds=1)),
+            UNKNOWN,
+            4,
+            "older than the policy",
+        ),
+        (replace(TALLY, judged_workload_count=1), UNKNOWN, 1, "cover 1 of 2 workloads"),
+        (replace(TALLY, oldest_at=CHANGED_AT), GateOutcome.PASS, 4, "4 results"),
+        (replace(TALLY, judged_workload_count=3), GateOutcome.PASS, 4, "4 results"),
+    ],
+)
+def test_results_gate_asks_for_fresh_results_on_every_workload(
+    tally: Tally | None, outcome: GateOutcome, number: int, says: str
+) -> None:
+    found = assess(namespace=replace(NAMESPACE, tally=tally)).gate(GateId.RESULTS)
+
+    assert (found.outcome, found.number) == (outcome, number)
+    assert says in found.sentence
+
+
+def test_results_gate_compares_whole_seconds_as_reports_carry_them() -> None:
+    policy = replace(POLICY, changed_at=CHANGED_AT + timedelta(milliseconds=900))
+    namespace = replace(NAMESPACE, tally=replace(TALLY, oldest_at=CHANGED_AT))
+
+    assert assess(policy=policy, namespace=namespace).gate(GateId.RESULTS).passes
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "outcome", "number", "says"),
+    [
+        ({"tally": None}, GateId.REPORTS, UNKNOWN, None, "No report"),
+        (
+            {"tally": replace(TALLY, failing_workload_count=1)},
+            GateId.REPORTS,
+            FAIL,
+            1,
+            "name 1 workload that",
+        ),
+        ({"posture_failing_count": 2}, GateId.POSTURE, FAIL, 2, "2 workloads would be refused"),
+        ({"unreadable_count": 1}, GateId.POSTURE, UNKNOWN, 1, "1 object here could not be read"),
+        ({"unreadable_count": 3}, GateId.POSTURE, UNKNOWN, 3, "3 objects"),
+        ({"workload_count": 0}, GateId.POSTURE, GateOutcome.PASS, 0, "no workload here"),
+        ({"rehearsal": None}, GateId.REHEARSAL, UNKNOWN, None, "Not rehearsed"),
+        (
+            {"rehearsal": replace(REHEARSAL, refused_count=1)},
+            GateId.REHEARSAL,
+            FAIL,
+            1,
+            "would refuse 1 workload",
+        ),
+        (
+            {"rehearsal": replace(REHEARSAL, unjudged_count=2)},
+            GateId.REHEARSAL,
+            UNKNOWN,
+            2,
+            "no verdict on 2 workloads",
+        ),
+        (
+            {"rehearsal": replace(REHEARSAL, finished_at=NOW - 1441 * MINUTE)},
+            GateId.REHEARSAL,
+            UNKNOWN,
+            None,
+            "is old",
+        ),
+        (
+            {"rehearsal": replace(REHEARSAL, started_at=CHANGED_AT - MINUTE)},
+            GateId.REHEARSAL,
+            UNKNOWN,
+            None,
+            "is old",
+        ),
+    ],
+)
+def test_gate_of_the_namespace_says_what_is_wrong(
+    changes: dict[str, Any], gate: GateId, outcome: GateOutcome, number: int | None, says: str
+) -> None:
+    found = assess(namespace=replace(NAMESPACE, **changes)).gate(gate)
+
+    assert (found.outcome, found.number) == (outcome, number)
+    assert says in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("cluster", "namespace", "verdict", "reason"),
+    [
+        # Evidence that does not hold leaves the verdict unknown, whatever else it says.
+        ({"contact_state": "tls"}, {"posture_failing_count": 1}, Verdict.UNKNOWN, "not asked"),
+        ({"missing_kinds": ("pods",)}, {"posture_failing_count": 1}, Verdict.UNKNOWN, "pods"),
+        ({}, {"tally": None, "posture_failing_count": 1}, Verdict.UNKNOWN, "No report"),
+        ({}, {"posture_failing_count": 1}, Verdict.BLOCKED, "1 workload would"),
+        ({"engine_state": "down"}, {}, Verdict.BLOCKED, "Engine down."),
+        ({"engine_state": "down"}, {"rehearsal": None}, Verdict.BLOCKED, "Engine down."),
+        ({}, {"rehearsal": None}, Verdict.UNKNOWN, "Not rehearsed"),
+        ({"engine_state": "unknown"}, {}, Verdict.UNKNOWN, "Nobody has asked"),
+        ({}, {"unreadable_count": 1}, Verdict.UNKNOWN, "could not be read"),
+    ],
+)
+def test_verdict_is_drawn_from_the_first_gate_that_decides(
+    cluster: dict[str, Any], namespace: dict[str, Any], verdict: Verdict, reason: str
+) -> None:
+    found = assess(cluster=replace(CLUSTER, **cluster), namespace=replace(NAMESPACE, **namespace))
+
+    assert found.verdict is verdict
+    assert reason in found.reason
+
+
+def test_reason_without_a_deciding_gate_is_that_of_the_first_open_one() -> None:
+    gates = assess(namespace=replace(NAMESPACE, rehearsal=None)).gates
+
+    assert NamespaceVerdict("team-a", Verdict.BLOCKED, gates).reason == "Not rehearsed yet."
+
+
+@pytest.mark.parametrize("gate_id", GateId)
+def test_hard_gates_are_those_that_nobody_can_override(gate_id: GateId) -> None:
+    gate = assess().gate(gate_id)
+
+    assert gate.is_hard is (gate_id in HARD_GATES)
+    assert gate.passes
+    assert GateId.CONTACT in HARD_GATES & EVIDENCE_GATES
