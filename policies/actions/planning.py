@@ -4,16 +4,17 @@ Writes nothing, neither here nor there: every question to the cluster is a read 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from policies.actions.engine import ask_engine, ask_pod_if_possible
 from policies.actions.errors import Refused
 from policies.actions.specs import resource_of, spec_of
-from policies.cluster.errors import NotFound
+from policies.cluster.errors import Conflict, NotFound
 from policies.cluster.gateway import Gateway, Manifest, Verb, Write
 from policies.cluster.writes import write
 from policies.domain.answers import AnswerOutcome
@@ -33,8 +34,12 @@ from policies.domain.readiness import NamespaceVerdict
 from policies.models import ObservedNamespace, Rollout, Stage, Variant
 from policies.queries.evidence import current_revisions, has_drifted, load_evidence
 
+T = TypeVar("T")
+
 DRY_RUN_DECISION = "plan"
 """The decision id of a write that is only asked about."""
+CONFLICTS_ALLOWED = 8
+"""Versions that may move on under one question or write, before it counts as one conflict too many."""
 NEIGHBOURS_ASKED = 8
 """Namespaces that are tried as the neighbour of the proof, before a plan goes without one."""
 
@@ -100,6 +105,30 @@ def make_plan(
     now: datetime,
 ) -> Plan:
     """Plan one flip against the cluster as it is now. Raises Refused, ClusterError."""
+    return despite_conflicts(lambda: _plan_once(gateway, variant, verb, namespaces, now=now))
+
+
+def despite_conflicts(attempt: Callable[[], T]) -> T:
+    """Try again, from a fresh read, what met a version that has moved on.
+
+    The engine writes the status of its policies, which moves their version and changes nothing that they say.
+    """
+    for _ in range(CONFLICTS_ALLOWED):
+        try:
+            return attempt()
+        except Conflict as conflict:
+            last = conflict
+    raise last
+
+
+def _plan_once(
+    gateway: Gateway,
+    variant: Variant,
+    verb: FlipVerb,
+    namespaces: Collection[str],
+    *,
+    now: datetime,
+) -> Plan:
     spec = spec_of(variant)
     live = read_live(gateway, spec)
     wanted = () if verb is FlipVerb.INSTALL else tuple(sorted(set(namespaces)))

@@ -11,10 +11,9 @@ from django.conf import settings
 from policies.actions.collected_kinds import policy_fields
 from policies.actions.engine import ask_pod
 from policies.actions.errors import Refused
-from policies.actions.planning import make_plan, write_of
+from policies.actions.planning import despite_conflicts, make_plan, write_of
 from policies.actions.specs import resource_of, spec_of
 from policies.cluster.errors import (
-    Conflict,
     EngineDown,
     NotFound,
     ServerFailed,
@@ -39,8 +38,6 @@ PATIENCE_SECONDS = 15.0
 """How long a step waits for such a thing to be over."""
 PAUSE_SECONDS = 1.0
 PROBE_PAUSE_SECONDS = 0.2
-CONFLICTS_ALLOWED = 5
-"""The engine writes the status of a policy, which moves its version without changing what it says."""
 
 
 class StepFailed(Exception):
@@ -120,16 +117,17 @@ def _check(run: StepRun, step: RolloutStep) -> Outcome:
 
 def _dry_run(run: StepRun, step: RolloutStep) -> Outcome:
     planned = run.planned(step.object_name)
-    live = run.patiently(lambda: _read(run, planned.name))
+    return despite_conflicts(lambda: run.patiently(lambda: _dry_run_once(run, planned)))
+
+
+def _dry_run_once(run: StepRun, planned: PlannedObject) -> Outcome:
+    live = _read(run, planned.name)
     digest = _digest(live)
     if digest == planned.after_digest:
         return Outcome("It is as wanted already.")
     _check_before(run, planned, digest)
-    spec = spec_of(run.rollout.variant)
-    change = write_of(spec, planned.name, planned.wanted, live)
-    answer = run.patiently(
-        lambda: write(run.gateway, change, decision=_decision(run), dry_run=True)
-    )
+    change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
+    answer = write(run.gateway, change, decision=_decision(run), dry_run=True)
     return Outcome("The server accepts it.", "\n".join(answer.warnings))
 
 
@@ -142,13 +140,7 @@ def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
 def _apply(run: StepRun, step: RolloutStep) -> Outcome:
     """Write one object, once: what is as wanted already is not written again."""
     planned = run.planned(step.object_name)
-    for _ in range(CONFLICTS_ALLOWED):
-        try:
-            return run.patiently(lambda: _apply_once(run, planned))
-        except Conflict as conflict:
-            last = conflict
-        run.renew()
-    raise last
+    return despite_conflicts(lambda: run.patiently(lambda: _apply_once(run, planned)))
 
 
 def _apply_once(run: StepRun, planned: PlannedObject) -> Outcome:
