@@ -15,8 +15,8 @@ from controlplane.state import state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Two cores carry the tests; those of a control plane or a browser share one worker each.
-EVERYTHING = ("-n", "2", "--dist", "loadgroup", "--cov", "--cov-report", "term:skip-covered")
+# tests/scheduling.py keeps those of a control plane or a browser on one of the two.
+EVERYTHING = ("-n", "2", "--cov", "--cov-report", "term:skip-covered")
 CONTRACT = ("tests/contract", "-m", "controlplane")
 
 

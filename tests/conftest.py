@@ -10,6 +10,9 @@ import pytest
 
 from tests import sockets
 from tests.needs import hold_to_needs, needs, refuse_missing
+from tests.scheduling import pytest_xdist_make_scheduler, refuse_elsewhere
+
+__all__ = ["pytest_xdist_make_scheduler"]
 
 STATE_DIR = tempfile.mkdtemp(prefix="secprof-tests-")
 
@@ -32,6 +35,7 @@ FOUND = needs()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    refuse_elsewhere(items)
     hold_to_needs(items, FOUND)
 
 

@@ -48,13 +48,11 @@ def needs() -> tuple[Need, ...]:
 
 
 def hold_to_needs(items: list[pytest.Item], found: tuple[Need, ...]) -> None:
-    """Keep the tests of one marker on one worker, and skip or fail those whose need is missing."""
+    """Skip the tests whose need is missing, unless this run must not."""
     for item in items:
         for need in found:
-            if item.get_closest_marker(need.marker) is None:
-                continue
-            item.add_marker(pytest.mark.xdist_group(need.marker))
-            if not need.present and not need.required:
+            missing = not need.present and not need.required
+            if missing and item.get_closest_marker(need.marker):
                 item.add_marker(pytest.mark.skip(reason=need.reason))
 
 
