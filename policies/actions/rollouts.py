@@ -24,6 +24,7 @@ from policies.domain.lifecycle import (
     FlipStatus,
     FlipVerb,
     RolloutStatus,
+    StepKind,
     StepStatus,
 )
 from policies.domain.plans import Plan
@@ -169,16 +170,27 @@ def _take_steps(claim: _Claim, context: StepRun) -> None:
     )
     for step in unfinished.order_by("position"):
         claim.renew()
-        step.status = StepStatus.RUNNING.value
-        step.started_at = step.started_at or claim.clock()
-        step.tries += 1
-        step.save(update_fields=["status", "started_at", "tries"])
+        _begin(claim, step)
         try:
             outcome = take_step(context, step)
         except (StaleGround, StepFailed, ClusterError) as error:
             _note(claim, step, StepStatus.FAILED, Outcome(str(error), getattr(error, "raw", "")))
             raise
         _note(claim, step, StepStatus.SKIPPED if outcome.skipped else StepStatus.DONE, outcome)
+
+
+def _begin(claim: _Claim, step: RolloutStep) -> None:
+    step.status = StepStatus.RUNNING.value
+    step.started_at = step.started_at or claim.clock()
+    step.tries += 1
+    with transaction.atomic():
+        step.save(update_fields=["status", "started_at", "tries"])
+        flip = claim.rollout.flip
+        if step.kind == StepKind.APPLY.value and flip.verb == FlipVerb.ROLLBACK.value:
+            # From its first write on nothing there is proven any more, however the rollback ends.
+            Stage.objects.filter(
+                variant_id=claim.rollout.variant_id, namespace__in=flip.namespaces
+            ).delete()
 
 
 def _note(claim: _Claim, step: RolloutStep, status: StepStatus, outcome: Outcome) -> None:

@@ -191,5 +191,5 @@ def _voided_by(plan: Plan) -> tuple[str, ...]:
         return ()
     found = ["somebody edits one of these objects on the cluster"]
     if plan.gates:
-        found.append("a gate answers differently than it does here")
+        found.append("a gate opens that passes here")
     return (*found, "nobody decides before it lapses")

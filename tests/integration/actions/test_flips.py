@@ -3,12 +3,13 @@
 import pytest
 from django.db import IntegrityError, transaction
 
-from policies.actions import flips
+from policies.actions import flips, rollouts
 from policies.actions.errors import Busy, Refused
+from policies.actions.steps import Outcome, StepRun
 from policies.domain.authority import NotAllowed
-from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, WrongState
+from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, WrongState
 from policies.domain.readiness import Verdict
-from policies.models import AuditEvent, Flip, ObservedPolicy, Stage
+from policies.models import AuditEvent, Flip, ObservedPolicy, RolloutStep, Stage
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.world import BAD, deployment
@@ -31,8 +32,7 @@ def test_flip_of_a_ready_namespace_is_proven_and_rolled_back(
     assert ObservedPolicy.objects.filter(role="twin", enforced=["team-a"]).count() == 1
 
     assert world.roll_back(variant, "team-a") is RolloutStatus.PROVEN
-    stage.refresh_from_db()
-    assert stage.value == Stage.Value.AUDIT
+    assert Stage.objects.get(variant=variant, namespace="team-a").value == Stage.Value.AUDIT
     assert not ObservedPolicy.objects.filter(role__in=["twin", "companion"]).exists()
     verbs = list(AuditEvent.objects.order_by("id").values_list("verb", flat=True))
     for verb in (
@@ -165,14 +165,36 @@ def test_approve_twice_second_is_told(world: SandboxWorld) -> None:
 def test_rollout_without_proof_is_failed_and_writes_no_stage(world: SandboxWorld) -> None:
     variant = world.installed("ClusterPolicy")
     flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-a"))
-    rollout = flip.rollout
-    step = rollout.steps.get(kind="prove-refused")
-    # Somebody lets every pod of the team pass: the bad pod is admitted although the twin stands.
-    real = world.sandbox
-    assert real is not None and step.status == "pending"
     world.sandbox.set_fault(Fault.ENGINE_DOWN)
 
     status = world.run(flip)
 
     assert status in {RolloutStatus.FAILED, RolloutStatus.STALE}
     assert not Stage.objects.exists()
+
+
+def test_rollback_that_is_not_proven_leaves_nothing_called_enforced(
+    world: SandboxWorld, target: str
+) -> None:
+    variant = world.installed(target)
+    assert world.flip(variant, FlipVerb.ENFORCE, "team-a") is RolloutStatus.PROVEN
+    back = flips.roll_back(
+        variant_id=variant.pk,
+        namespaces=["team-a"],
+        reason="a customer waits",
+        by=world.people.operator,
+        now=world.now(),
+    )
+    real = rollouts.take_step
+
+    def without_proof(run: StepRun, step: RolloutStep) -> Outcome:
+        if step.kind == StepKind.PROVE_WARNED:
+            world.sandbox.set_fault(Fault.API_SERVER_DOWN)
+        return real(run, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rollouts, "take_step", without_proof)
+        status = world.run(back)
+
+    assert status is RolloutStatus.FAILED
+    assert not Stage.objects.filter(value=Stage.Value.ENFORCE).exists()
