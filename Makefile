@@ -5,10 +5,11 @@ SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.
 # What checks and development commands run with; tests set their own in tests/conftest.py.
 export SECPROF_DEBUG ?= 1
 
-.PHONY: help demo demo-kyverno test contract lint format lock environment development
+.PHONY: help demo demo-kyverno demo-break test contract lint format lock environment development
 
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
+	@echo "make demo-break    break the demo's cluster prod: FAULT=engine-down, api-server-down, …; FAULT=none heals"
 	@echo "make demo-kyverno  the same on a real kube-apiserver with a real Kyverno (needs Go)"
 	@echo "make test          all tests; ARGS=\"-k flip\" for some, DATABASE_URL= for PostgreSQL"
 	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
@@ -25,6 +26,9 @@ demo: environment
 
 demo-kyverno: environment
 	@exec $(BIN)/python -m launch.demo --with-parent --kyverno
+
+demo-break: environment
+	@$(BIN)/python -m launch.manage sandbox_fault prod $(FAULT)
 
 test: development
 	@exec $(BIN)/python -m launch.testing $(ARGS)
