@@ -116,34 +116,24 @@ def _check(run: StepRun, step: RolloutStep) -> Outcome:
 
 
 def _dry_run(run: StepRun, step: RolloutStep) -> Outcome:
-    planned = run.planned(step.object_name)
-    return despite_conflicts(lambda: run.patiently(lambda: _dry_run_once(run, planned)))
-
-
-def _dry_run_once(run: StepRun, planned: PlannedObject) -> Outcome:
-    live = _read(run, planned.name)
-    digest = _digest(live)
-    if digest == planned.after_digest:
-        return Outcome("It is as wanted already.")
-    _check_before(run, planned, digest)
-    change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
-    answer = write(run.gateway, change, decision=_decision(run), dry_run=True)
-    return Outcome("The server accepts it.", "\n".join(answer.warnings))
-
-
-def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
-    # A rollback goes ahead of whatever was under way, which may have written since the plan was made.
-    if digest != planned.before_digest and run.plan.verb is not FlipVerb.ROLLBACK:
-        raise StaleGround((f"{planned.kind} {planned.name} on the cluster was changed.",))
+    return _settle(run, step, dry_run=True)
 
 
 def _apply(run: StepRun, step: RolloutStep) -> Outcome:
     """Write one object, once: what is as wanted already is not written again."""
+    return _settle(run, step, dry_run=False)
+
+
+def _settle(run: StepRun, step: RolloutStep, *, dry_run: bool) -> Outcome:
     planned = run.planned(step.object_name)
-    return despite_conflicts(lambda: run.patiently(lambda: _apply_once(run, planned)))
+
+    def attempt() -> Outcome:
+        return _write_once(run, planned, dry_run=dry_run)
+
+    return despite_conflicts(lambda: run.patiently(attempt))
 
 
-def _apply_once(run: StepRun, planned: PlannedObject) -> Outcome:
+def _write_once(run: StepRun, planned: PlannedObject, *, dry_run: bool) -> Outcome:
     live = _read(run, planned.name)
     digest = _digest(live)
     if digest == planned.after_digest:
@@ -151,8 +141,15 @@ def _apply_once(run: StepRun, planned: PlannedObject) -> Outcome:
     _check_before(run, planned, digest)
     change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
     run.renew()
-    answer = write(run.gateway, change, decision=_decision(run), dry_run=False)
-    return Outcome(f"{change.verb.value.capitalize()}d.", "\n".join(answer.warnings))
+    answer = write(run.gateway, change, decision=_decision(run), dry_run=dry_run)
+    done = "The server accepts it." if dry_run else f"{change.verb.value.capitalize()}d."
+    return Outcome(done, "\n".join(answer.warnings))
+
+
+def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
+    # A rollback goes ahead of whatever was under way, which may have written since the plan was made.
+    if digest != planned.before_digest and run.plan.verb is not FlipVerb.ROLLBACK:
+        raise StaleGround((f"{planned.kind} {planned.name} on the cluster was changed.",))
 
 
 def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
