@@ -1,0 +1,58 @@
+"""What every page has to pass: axe in light and dark, no sideways scroll when narrow; and its pictures, for people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Page
+
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (1440, 1024, 390)
+NARROW = 390
+HEIGHT = 900
+AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
+_RUN = """async () => {
+  const options = {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]};
+  const {violations} = await axe.run(document, options);
+  return violations.flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html} — ${node.failureSummary}`));
+}"""
+_WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+
+
+@dataclass(slots=True)
+class Survey:
+    """Looks at pages and keeps what is wrong with them, so that one run names all of it."""
+
+    directory: Path
+    findings: list[str]
+
+    def look(self, page: Page, name: str) -> None:
+        """Check the page as it stands, and take its pictures."""
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            self._axe(page, f"{name}, {theme}")
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": HEIGHT})
+                self._picture(page, f"{name}-{width}-{theme}")
+            self._narrow(page, name)
+            page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
+        page.emulate_media(color_scheme=THEMES[0])
+
+    def glance(self, page: Page, name: str) -> None:
+        """Check a page without JavaScript: its narrow form, and one picture."""
+        self._picture(page, f"{name}-plain")
+        page.set_viewport_size({"width": NARROW, "height": HEIGHT})
+        self._narrow(page, f"{name}, without JavaScript")
+        page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
+
+    def _axe(self, page: Page, where: str) -> None:
+        if not page.evaluate("typeof axe === 'object'"):
+            page.evaluate(AXE.read_text(encoding="utf-8"))
+        self.findings += [f"{where}: {found}" for found in page.evaluate(_RUN)]
+
+    def _narrow(self, page: Page, where: str) -> None:
+        if (wider := page.evaluate(_WIDER)) > 0:
+            self.findings.append(f"{where}: scrolls sideways by {wider} px at {NARROW} px")
+
+    def _picture(self, page: Page, name: str) -> None:
+        page.screenshot(path=self.directory / f"{name}.png", full_page=True)
