@@ -94,8 +94,10 @@ class _Teller:
     def install(self, wanted: DemoVariant) -> None:
         """Create the variant and put its Audit policy on the cluster."""
         cluster = Cluster.objects.get(name=wanted.cluster)
-        self.collect(cluster)
         variant = Variant.objects.filter(cluster=cluster, name=wanted.name).first()
+        if variant is not None and Flip.objects.filter(variant=variant).exists():
+            return
+        self.collect(cluster)
         if variant is None:
             variant = variants.create_variant(
                 cluster_id=cluster.pk,
@@ -105,18 +107,19 @@ class _Teller:
                 by=self.people[Role.OPERATOR],
                 now=timezone.now(),
             )
-        if not Flip.objects.filter(variant=variant).exists():
-            self.flip(variant, FlipVerb.INSTALL, (), "Start in Audit: nothing is refused yet.")
-            self.say(f"{wanted.cluster}: {wanted.name} installed in Audit")
+        self.flip(variant, FlipVerb.INSTALL, (), "Start in Audit: nothing is refused yet.")
+        self.say(f"{wanted.cluster}: {wanted.name} installed in Audit")
 
     def look_around(self, name: str) -> None:
         """Collect what the new policies report, and rehearse them everywhere."""
         cluster = Cluster.objects.get(name=name)
+        rehearsed = Rehearsal.objects.filter(is_latest=True).values("variant_id")
+        fresh = tuple(Variant.objects.filter(cluster=cluster).exclude(pk__in=rehearsed))
+        if not fresh:
+            return
         self.collect(cluster)
         namespaces = tuple(_team_namespaces(cluster))
-        for variant in Variant.objects.filter(cluster=cluster):
-            if Rehearsal.objects.filter(variant=variant, is_latest=True).exists():
-                continue
+        for variant in fresh:
             asked = rehearsals.request_rehearsal(
                 variant_id=variant.pk,
                 namespaces=namespaces,
