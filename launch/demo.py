@@ -147,6 +147,7 @@ def serve(demo: Demo) -> None:
     """Start everything in order, say where it is, and keep it running until asked to stop."""
     place = demo.installation
     place.trim_logs()
+    fresh = place.fresh
     chosen = broker.choose(place.directory, os.environ)
     environ = place.environ(os.environ, broker_url=chosen.url, kyverno=demo.kyverno)
     if chosen.command:
@@ -157,7 +158,7 @@ def serve(demo: Demo) -> None:
     # Our own may have a long queue to read back; somebody else's runs already, or does not.
     broker.await_answer(chosen, seconds=30 if chosen.command else 3)
     if demo.kyverno:
-        raise_planes(demo, environ)
+        raise_planes(demo, environ, fresh=fresh)
     prepare(demo, environ)
     start_processes(demo, environ)
     await_web(demo)
@@ -168,12 +169,14 @@ def serve(demo: Demo) -> None:
         demo.supervisor.look()
 
 
-def raise_planes(demo: Demo, environ: Mapping[str, str]) -> None:
+def raise_planes(demo: Demo, environ: Mapping[str, str], *, fresh: bool) -> None:
     """Bring the control planes up and wait until all are. Raises GaveUp, DemoFailed."""
     say("Starting two control planes; the first time builds them, which takes some minutes …")
     kubeconfigs = demo.installation.kubeconfigs
     kubeconfigs.unlink(missing_ok=True)
-    spec = demo.spec("planes", environ, "launch.planes", str(kubeconfigs))
+    spec = demo.spec(
+        "planes", environ, "launch.planes", str(kubeconfigs), *(["--fresh"] if fresh else [])
+    )
     # It must outlive us by the seconds that it takes to stop the planes.
     demo.supervisor.start(
         replace(spec, death_signal=signal.SIGTERM, grace_seconds=60, restart=False)

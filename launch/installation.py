@@ -43,6 +43,15 @@ class Installation:
         """The file that lists the kubeconfigs of this demo's control planes, once they are up."""
         return self.directory / "kubeconfigs"
 
+    @property
+    def fresh(self) -> bool:
+        """True before its first start."""
+        return not self._secrets.exists()
+
+    @property
+    def _secrets(self) -> Path:
+        return self.directory / "secrets.json"
+
     def hold(self) -> IO[str]:
         """Lock the directory for as long as the answer is open. Raises InstallationBusy."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,7 +67,7 @@ class Installation:
 
     def secrets(self) -> Secrets:
         """Read this installation's secrets, or make them."""
-        path = self.directory / "secrets.json"
+        path = self._secrets
         if path.exists():
             return Secrets(**json.loads(path.read_text(encoding="utf-8")))
         made = Secrets(
@@ -89,23 +98,17 @@ class Installation:
             for name, value in inherited.items()
             if not name.startswith(_OURS) or name == "SECPROF_LOG_LEVEL"
         }
-        # The control planes belong to this installation: whoever deletes it begins with new ones.
-        planes = {"XDG_STATE_HOME": str(self.directory)} if kyverno else {}
-        return (
-            kept
-            | planes
-            | {
-                "DJANGO_SETTINGS_MODULE": "secprof_site.settings",
-                "SECPROF_DEMO": "1",
-                "SECPROF_DEMO_PASSWORD": own.password,
-                "SECPROF_SECRET_KEY": own.secret_key,
-                "SECPROF_CREDENTIAL_KEYS": own.credential_key,
-                "SECPROF_ALLOWED_HOSTS": "127.0.0.1,localhost",
-                "SECPROF_STATE_DIR": str(self.directory),
-                "SECPROF_STATIC_ROOT": str(self.directory / "static"),
-                "SECPROF_ALLOW_LOOPBACK_CLUSTERS": "1" if kyverno else "0",
-                "DATABASE_URL": f"sqlite:///{quote(str(self.directory / 'secprof.sqlite3'))}",
-                "REDIS_URL": broker_url,
-                "PYTHONUNBUFFERED": "1",
-            }
-        )
+        return kept | {
+            "DJANGO_SETTINGS_MODULE": "secprof_site.settings",
+            "SECPROF_DEMO": "1",
+            "SECPROF_DEMO_PASSWORD": own.password,
+            "SECPROF_SECRET_KEY": own.secret_key,
+            "SECPROF_CREDENTIAL_KEYS": own.credential_key,
+            "SECPROF_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "SECPROF_STATE_DIR": str(self.directory),
+            "SECPROF_STATIC_ROOT": str(self.directory / "static"),
+            "SECPROF_ALLOW_LOOPBACK_CLUSTERS": "1" if kyverno else "0",
+            "DATABASE_URL": f"sqlite:///{quote(str(self.directory / 'secprof.sqlite3'))}",
+            "REDIS_URL": broker_url,
+            "PYTHONUNBUFFERED": "1",
+        }

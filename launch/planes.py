@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from controlplane import ControlPlane, ControlPlaneError
+from controlplane import ControlPlane, ControlPlaneError, down
 from controlplane.parts import PARTS
 
 NAMES = ("demo-a", "demo-b")
@@ -20,10 +20,14 @@ NAMES = ("demo-a", "demo-b")
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m launch.planes", description=__doc__)
     parser.add_argument("list", type=Path, help="gets the kubeconfigs' paths when all are up")
+    parser.add_argument("--fresh", action="store_true", help="delete what an earlier demo left")
     options = parser.parse_args(arguments)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if options.fresh:
+        for name in NAMES:
+            down(name)
     try:
         if not all(bring_up(name, stopping) for name in NAMES):
             return 0 if stopping.is_set() else 1

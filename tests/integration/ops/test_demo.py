@@ -37,12 +37,16 @@ def environ(directory: Path, port: int) -> dict[str, str]:
 
 
 def processes_of(directory: Path) -> dict[int, str]:
-    """Find every process that serves this demo, by its environment: pid → command line."""
+    """Find every process that serves this demo: pid → command line.
+
+    By its environment, or (the broker overwrites that with its title) by where it runs.
+    """
     wanted = f"SECPROF_STATE_DIR={directory}".encode()
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+            here = (entry / "cwd").readlink() == directory
+            if here or wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
@@ -118,7 +122,8 @@ def test_demo_killed_leaves_nothing_and_starts_again_with_the_same_login(demo: D
     said = first.read_until("Ctrl-C stops everything")
     assert f"http://127.0.0.1:{demo.port}/" in said
     assert demo.status() == 200
-    wait_until(lambda: len(demo.processes()) == 5)  # broker, gunicorn and its worker, worker, beat
+    for name in ("broker.sock", "gunicorn", "celery --app secprof_site worker", "beat --pidfile"):
+        assert demo.pid_of(name), f"{name} is not among {demo.processes()}"
 
     worker = demo.pid_of("celery --app secprof_site worker")
     assert worker
