@@ -220,9 +220,9 @@ def _prove(
 
 
 def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
-    """Name the policies whose word counts: the twins for a refusal, the Audit policy elsewhere."""
-    roles = {"twin"} if step.kind == StepKind.PROVE_REFUSED.value else {"audit"}
-    return tuple(o.name for o in run.plan.objects if o.role in roles)
+    """Name the policies whose word counts: the twins alone for a refusal, every one of ours elsewhere."""
+    only_twins = step.kind == StepKind.PROVE_REFUSED.value
+    return tuple(o.name for o in run.plan.objects if o.role == "twin" or not only_twins)
 
 
 def _ask(run: StepRun, namespace: str, pod: dict[str, Any], policies: tuple[str, ...]) -> PodAnswer:

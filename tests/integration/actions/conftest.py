@@ -10,6 +10,7 @@ from pytest_django import Settings
 from policies.actions import clusters
 from policies.models import Cluster
 from sandbox.control import Sandbox
+from tests.integration.actions.watched import Hand, WatchedGateway
 from tests.world import GOOD, People, World, deployment, kyverno
 
 
@@ -42,6 +43,18 @@ def world(people: People, tmp_path: Path, settings: Settings) -> Iterator[Sandbo
     world.collect()
     yield world
     sandbox.close()
+
+
+@pytest.fixture
+def hand(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Hand:
+    """The test's hand on every gateway to the sandbox."""
+    hand = Hand()
+    monkeypatch.setattr(WatchedGateway, "hand", hand, raising=False)
+    settings.CLUSTER_GATEWAYS = {
+        **settings.CLUSTER_GATEWAYS,
+        "sandbox": f"{WatchedGateway.__module__}.{WatchedGateway.__qualname__}",
+    }
+    return hand
 
 
 @pytest.fixture(params=["ClusterPolicy", "ValidatingPolicy"])

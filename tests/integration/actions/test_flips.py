@@ -6,10 +6,11 @@ from django.db import IntegrityError, transaction
 from policies.actions import flips, rollouts
 from policies.actions.errors import Busy, Refused
 from policies.actions.steps import Outcome, StepRun
+from policies.cluster.gateway import CLUSTER_POLICIES, VALIDATING_POLICIES
 from policies.domain.authority import NotAllowed
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, WrongState
 from policies.domain.readiness import Verdict
-from policies.models import AuditEvent, Flip, ObservedPolicy, RolloutStep, Stage
+from policies.models import AuditEvent, Flip, ObservedPolicy, RolloutStep, Stage, Variant
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.world import BAD, deployment
@@ -124,9 +125,7 @@ def test_policy_edited_by_hand_between_approval_and_apply_writes_nothing(
     assert not flip.rollout.steps.filter(kind="apply").exclude(status="pending").exists()
 
 
-def edit_audit_policy(world: SandboxWorld, variant: object) -> None:
-    from policies.cluster.gateway import CLUSTER_POLICIES, VALIDATING_POLICIES
-
+def edit_audit_policy(world: SandboxWorld, variant: Variant) -> None:
     resource = CLUSTER_POLICIES if variant.target == "ClusterPolicy" else VALIDATING_POLICIES
     manifest = world.sandbox.get(resource, variant.name)
     hook = manifest["spec"].setdefault("webhookConfiguration", {})

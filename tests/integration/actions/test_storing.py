@@ -1,0 +1,89 @@
+"""Rows are brought in line with what was read, and nothing else is written."""
+
+import pytest
+from django.utils import timezone
+
+from policies.actions import storing
+from policies.actions.storing import Fields, Key, content_hash, replace_rows
+from policies.models import Cluster, ObservedNamespace
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster.objects.create(name="prod", created_at=timezone.now())
+
+
+def replace(cluster: Cluster, **teams: str) -> int:
+    """Store these namespaces with their teams, two in a transaction."""
+    rows: dict[Key, Fields] = {}
+    for name, team in teams.items():
+        fields: Fields = {"uid": name, "team": team}
+        rows[(name,)] = {**fields, "content_hash": content_hash(fields)}
+    return replace_rows(
+        ObservedNamespace,
+        scope={"cluster_id": cluster.pk},
+        key=("name",),
+        compared=("content_hash",),
+        rows=rows,
+    )
+
+
+def stored(cluster: Cluster) -> dict[str, tuple[int, str]]:
+    rows = ObservedNamespace.objects.filter(cluster=cluster)
+    return {row.name: (row.pk, row.team) for row in rows}
+
+
+def test_replace_rows_adds_changes_keeps_and_deletes(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "BATCH_SIZE", 2)
+    assert replace(cluster, a="one", b="one", c="one", d="one", e="one") == 5
+    before = stored(cluster)
+
+    assert replace(cluster, a="one", b="two", f="new") == 5
+
+    after = stored(cluster)
+    assert after["a"] == before["a"]
+    assert after["b"] == (before["b"][0], "two")
+    assert set(after) == {"a", "b", "f"}
+
+
+def test_replace_rows_leaves_another_scope_alone(cluster: Cluster) -> None:
+    other = Cluster.objects.create(name="other", created_at=timezone.now())
+    replace(other, a="one")
+
+    assert replace(cluster, a="two") == 1
+    assert replace(cluster) == 1
+
+    assert set(stored(other)) == {"a"}
+
+
+def test_replace_rows_after_a_death_between_batches_goes_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "BATCH_SIZE", 1)
+    create = ObservedNamespace._default_manager.bulk_create
+    left = [1]
+
+    def dying(*args: object, **options: object) -> object:
+        if not left.pop():
+            raise SystemExit
+        left.append(0)
+        return create(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObservedNamespace._default_manager, "bulk_create", dying)
+        with pytest.raises(SystemExit):
+            replace(cluster, a="one", b="one", c="one")
+    assert set(stored(cluster)) == {"a"}
+
+    assert replace(cluster, a="one", b="one", c="one") == 2
+    assert set(stored(cluster)) == {"a", "b", "c"}
+
+
+def test_content_hash_is_that_of_the_content() -> None:
+    assert content_hash({"a": 1, "b": [2]}) == content_hash({"b": [2], "a": 1})
+    assert content_hash({"a": 1}) != content_hash({"a": 2})
+    assert len(content_hash({})) == 32
