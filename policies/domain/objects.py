@@ -193,7 +193,17 @@ STRUCT_BY_KIND: dict[WorkloadKind, type[msgspec.Struct]] = {
     WorkloadKind.POD: Pod,
     WorkloadKind.POD_TEMPLATE: PodTemplate,
     WorkloadKind.CRON_JOB: CronJob,
-    **dict.fromkeys((WorkloadKind.REPLICATION_CONTROLLER, WorkloadKind.REPLICA_SET, WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET, WorkloadKind.DAEMON_SET, WorkloadKind.JOB), Controller),
+    **dict.fromkeys(
+        (
+            WorkloadKind.REPLICATION_CONTROLLER,
+            WorkloadKind.REPLICA_SET,
+            WorkloadKind.DEPLOYMENT,
+            WorkloadKind.STATEFUL_SET,
+            WorkloadKind.DAEMON_SET,
+            WorkloadKind.JOB,
+        ),
+        Controller,
+    ),
 }
 
 Workload = Pod | PodTemplate | Controller | CronJob
