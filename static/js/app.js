@@ -18,10 +18,14 @@
     const at = event.target.closest("td, th");
     const row = rows.indexOf(at.parentElement);
     const [down, right] = step[event.key];
-    const next = rows[row + down]?.cells[at.cellIndex + right]?.querySelector("a, input");
-    if (next) {
-      event.preventDefault();
-      next.focus();
+    // Cells without anything to open or select are passed over.
+    for (let y = row + down, x = at.cellIndex + right; rows[y]?.cells[x]; y += down, x += right) {
+      const next = rows[y].cells[x].querySelector("a, input");
+      if (next) {
+        event.preventDefault();
+        next.focus();
+        return;
+      }
     }
   };
 
