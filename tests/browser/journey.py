@@ -47,13 +47,18 @@ def settle_open_flips(approver: Person) -> None:
         approver.sees("Declined")
 
 
-def plan(person: Person, cluster: str, policy: str, wanted: list[str]) -> None:
-    """Select namespaces in the matrix and open their plan."""
+def select(person: Person, cluster: str, policy: str, wanted: list[str]) -> None:
+    """Select namespaces in the matrix and ask for a plan to enforce this policy there."""
     open_matrix(person, cluster)
     for namespace in wanted:
         person.page.get_by_label(f"Select {namespace}", exact=True).check()
     person.page.get_by_label("Policy to enforce").select_option(label=policy)
     person.page.get_by_role("button", name=re.compile("^Plan flip")).click()
+
+
+def plan(person: Person, cluster: str, policy: str, wanted: list[str]) -> None:
+    """Open the plan of these namespaces."""
+    select(person, cluster, policy, wanted)
     person.sees_title(f"Enforce {policy} in {', '.join(wanted)} on {cluster}")
 
 

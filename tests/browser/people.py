@@ -16,7 +16,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error("CSP: " + event.violatedDirective + " " + event.blockedURI + " " + event.sample);
 });
 """
-_EXPECTED = re.compile(r"the server responded with a status of (409|502)")
+_EXPECTED = re.compile(r"the server responded with a status of (403|404|409|422|502)")
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Person:
     product: Product
     complaints: list[str] = field(default_factory=list)
     allowed_refusals: int = 0
-    """How many answers of 409 and 502 this person provokes."""
+    """How many answers from 403 to 502 this person provokes."""
 
     def visit(self, path: str) -> None:
         self.page.goto(self.product.address + path)
