@@ -347,6 +347,21 @@ def test_result_without_a_time_leaves_the_results_unknown(world: SandboxWorld, h
     assert "do not say when" in gate.sentence
 
 
+def test_skipped_result_is_kept_and_is_neither_a_failure_nor_a_judgement(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    variant = world.installed("ClusterPolicy")
+    hand.spoil = lambda _, item: item.replace(b'"result":"pass"', b'"result":"skip"')
+
+    world.collect()
+
+    tally = ResultTally.objects.get(policy=variant.name, namespace="team-a")
+    assert (tally.pass_count, tally.failing_workload_count, tally.newest_at) == (0, 0, None)
+    assert tally.skip_count > 0
+    assert set(ObservedResult.objects.values_list("outcome", flat=True)) >= {"skip"}
+    assert world.verdict(variant, "team-a").verdict is Verdict.UNKNOWN
+
+
 def test_long_texts_of_others_are_cut_to_fit(world: SandboxWorld, hand: Hand) -> None:
     world.sandbox.apply_manifest(deployment("team-a", "ftp", BAD))
     world.installed("ClusterPolicy")
