@@ -19,7 +19,7 @@ from policies.models import AuditEvent, Flip, KindSnapshot, Stage, Variant
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.integration.actions.watched import Hand
-from tests.world import GOOD, deployment
+from tests.world import BAD, deployment
 
 pytestmark = pytest.mark.django_db
 
@@ -51,18 +51,17 @@ def request(world: SandboxWorld, variant: Variant, **changes: Any) -> Flip:
 def test_request_writes_down_plan_reason_and_override(
     world: SandboxWorld, variant: Variant
 ) -> None:
-    world.sandbox.set_fault(Fault.REPORTS_FROZEN)
-    world.sandbox.apply_manifest(deployment("team-a", "new", GOOD))
+    world.sandbox.apply_manifest(deployment("team-a", "ftp", BAD))
     world.collect()
     plan = world.plan(variant, FlipVerb.ENFORCE, "team-a")
 
     flip = request(world, variant, plan_digest=plan.digest, reason=" now ", override_reason=" ok ")
 
-    assert (flip.reason, flip.plan_digest) == ("now", plan.digest)
-    assert Plan.from_json(flip.plan) == plan
+    assert (flip.reason, flip.override_reason, flip.plan_digest) == ("now", "ok", plan.digest)
+    assert Plan.from_json(flip.plan).open_gates == plan.open_gates
     event = AuditEvent.objects.get(verb="flip.requested", flip_id=str(flip.pk))
     assert event.plan_digest == plan.digest
-    assert event.details["override_reason"] == ("ok" if plan.open_gates else "")
+    assert event.details == {"override_reason": "ok"}
 
 
 @pytest.mark.parametrize(
