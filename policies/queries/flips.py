@@ -204,7 +204,8 @@ def progress_of(flip: Flip) -> Progress | None:
         done_count=done,
         step_count=len(steps),
         ladders=_ladders(steps),
-        is_active=rollout.status in ACTIVE_ROLLOUT_STATUSES,
+        # The flip was read a moment before its rollout: while the two differ there is still something to come.
+        is_active=rollout.status in ACTIVE_ROLLOUT_STATUSES or flip.status in OPEN_FLIP_STATUSES,
         fingerprint=f"{flip.status} {rollout.status} {marks}".strip(),
     )
 

@@ -249,10 +249,24 @@ def test_progress_ended_no_longer_polls(browser: Callable[[str], Client]) -> Non
     flip = rolling_flip()
     flip.rollout.status = RolloutStatus.PROVEN
     flip.rollout.save()
+    Flip.objects.filter(pk=flip.pk).update(status=FlipStatus.PROVEN)
 
     response = browser("viewer").get(f"/flips/{flip.pk}/progress/?seen=old", headers=HTMX)
 
     assert "hx-trigger" not in response.text
+
+
+def test_progress_read_while_the_rollout_ends_still_polls(
+    browser: Callable[[str], Client],
+) -> None:
+    flip = rolling_flip()
+    flip.rollout.status = RolloutStatus.PROVEN
+    flip.rollout.save()
+
+    response = browser("viewer").get(f"/flips/{flip.pk}/progress/?seen=old", headers=HTMX)
+
+    assert "Rolling out" in response.text
+    assert "hx-trigger" in response.text
 
 
 def test_flips_mine_are_those_one_asked_for_or_decided_on(
