@@ -89,7 +89,7 @@ def namespaces(on: Cluster, names: Iterable[str], **fields: Any) -> None:
     """Namespaces of one team."""
     values = {"team": "web", **fields}
     ObservedNamespace.objects.bulk_create(
-        ObservedNamespace(cluster=on, name=name, uid=f"uid-{name}", content_hash="0" * 32, **values)
+        ObservedNamespace(cluster=on, name=name, uid=str(uuid4()), content_hash="0" * 32, **values)
         for name in names
     )
 
@@ -209,7 +209,7 @@ def workload(on: Cluster, namespace: str, name: str, **fields: Any) -> ObservedW
     values |= fields
     values["finding_count"] = len(values["findings"])
     return ObservedWorkload.objects.create(
-        cluster=on, uid=f"uid-{namespace}-{name}", namespace=namespace, name=name, **values
+        cluster=on, uid=str(uuid4()), namespace=namespace, name=name, **values
     )
 
 
