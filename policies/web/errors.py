@@ -38,7 +38,9 @@ def trouble_of(error: Exception) -> Trouble | None:
     if isinstance(error, Refused):
         return Trouble(409, "This cannot be done now", error.message, error.details)
     if isinstance(error, EngineDown):
-        return Trouble(502, "Engine down", error.message)
+        # The title has said it.
+        said = error.message.removeprefix("Engine down: ")
+        return Trouble(502, "Engine down", said[:1].upper() + said[1:])
     if isinstance(error, ClusterError):
         return Trouble(502, "The cluster did not answer as it should", error.message)
     return None
