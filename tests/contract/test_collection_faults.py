@@ -10,7 +10,6 @@ from django.test import Client
 
 import controlplane
 from policies.actions import clusters
-from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.domain.readiness import Verdict
 from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedWorkload, Variant
 from tests.contract.job import GOOD, Job, deployment, open_job
@@ -30,10 +29,9 @@ def job(django_user_model: type) -> Iterator[Job]:
 def ready(job: Job) -> Variant:
     """A namespace that is ready to be enforced: whatever breaks next must take that back."""
     job.raw.create(deployment("team-a", "good", GOOD), "team-a")
-    variant = job.world.variant("ValidatingPolicy")
-    assert job.world.flip(variant, FlipVerb.INSTALL) is RolloutStatus.PROVEN
+    variant = job.installed("ValidatingPolicy")
     job.awaits_reports(variant, "team-a")
-    job.world.rehearse(variant, "team-a")
+    job.rehearsed(variant, "team-a")
     assert job.world.verdict(variant, "team-a").verdict is Verdict.READY
     return variant
 

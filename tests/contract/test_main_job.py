@@ -55,16 +55,10 @@ def target(engine: tuple[controlplane.ControlPlane, str]) -> str:
     return engine[1]
 
 
-def installed(job: Job, target: str) -> Variant:
-    variant = job.world.variant(target)
-    assert job.world.flip(variant, FlipVerb.INSTALL) is RolloutStatus.PROVEN
-    return variant
-
-
 def test_namespace_goes_from_audit_to_enforce_and_back(job: Job, target: str) -> None:
     job.raw.create(deployment("team-a", VIOLATOR, BAD), "team-a")
     job.raw.create(deployment("team-b", "good", GOOD), "team-b")
-    variant = installed(job, target)
+    variant = job.installed(target)
 
     check_audit(job, variant)
     check_flip(job, variant)
@@ -89,7 +83,7 @@ def check_audit(job: Job, variant: Variant) -> None:
         "app",
         "spec.template.spec.containers[0].securityContext.seccompProfile.type",
     )
-    rehearsal = job.world.rehearse(variant, "team-a", "team-b")
+    rehearsal = job.rehearsed(variant, "team-a", "team-b")
     assert [(r.namespace, r.refused_count, r.unjudged_count) for r in rehearsal] == [
         ("team-a", 1, 0),
         ("team-b", 0, 0),
@@ -193,7 +187,7 @@ def check_rollback(job: Job, variant: Variant) -> None:
 def test_engine_stopped_refuses_only_where_enforced_and_holds_up_flips(
     job: Job, target: str
 ) -> None:
-    variant = installed(job, target)
+    variant = job.installed(target)
     assert (
         job.world.flip(variant, FlipVerb.ENFORCE, "team-a", override="an empty namespace")
         is RolloutStatus.PROVEN
@@ -227,7 +221,7 @@ def test_engine_stopped_refuses_only_where_enforced_and_holds_up_flips(
 def test_policy_edited_between_plan_and_apply_is_stale_and_nothing_is_written(
     job: Job, target: str
 ) -> None:
-    variant = installed(job, target)
+    variant = job.installed(target)
     flip = job.world.approve(
         job.world.request(variant, FlipVerb.ENFORCE, "team-a", override="an empty namespace")
     )
@@ -251,7 +245,7 @@ def test_bad_pod_of_another_policy_is_no_proof(job: Job, target: str) -> None:
         "metadata": {"name": "none"},
         "spec": {"hard": {"pods": "0"}},
     }
-    variant = installed(job, target)
+    variant = job.installed(target)
     assert job.raw.create(quota, "team-a").ok
     eventually(
         lambda: job.ask("team-a", GOOD, variant.name),

@@ -332,7 +332,9 @@ def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shap
 def test_enforced_twin_adds_nothing_to_reports(enforced: Shape) -> None:
     results = eventually(lambda: results_in(enforced, enforced.home), bool, seconds=150)
 
-    assert {r.policy for r in results} == {enforced.spec.name}
+    # Reports may still tell of a policy that another test has removed.
+    ours = {r.policy for r in results if r.policy.startswith("shape-")}
+    assert ours == {enforced.spec.name}
 
 
 def test_without_its_twin_the_namespace_is_in_audit_again(enforced: Shape) -> None:

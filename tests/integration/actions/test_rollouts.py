@@ -299,7 +299,7 @@ def test_answer_of_anything_else_is_no_proof(
     answer: ClusterError,
     says: str,
 ) -> None:
-    settings.SECPROF_PROOF_TIMEOUT_SECONDS = 0.2
+    settings.SECPROF_PROOF_TIMEOUT_SECONDS = 2
     flip = ready_to_enforce(world, world.installed("ValidatingPolicy"), hand)
 
     def before(call: str, _what: str) -> None:
@@ -312,7 +312,7 @@ def test_answer_of_anything_else_is_no_proof(
     assert run(world, flip) is RolloutStatus.FAILED
 
     flip.refresh_from_db()
-    assert flip.closing_message.startswith("Not proven in team-a within 0.2 s")
+    assert flip.closing_message.startswith("Not proven in team-a within 2 s")
     assert says in flip.closing_message
     assert not Stage.objects.exists()
     assert AuditEvent.objects.filter(verb="rollout.apply", outcome="ok").exists()

@@ -48,7 +48,7 @@ def renamed(change: Write, resource: Resource) -> Write:
 def test_write_decided_reaches_the_cluster_and_the_log(
     change: Write, gateway: KubernetesGateway, stub: Stub, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     stub.answers = [Canned.of({"kind": "said"})]
 
     write(gateway, change, decision="flip-7", dry_run=True)
