@@ -9,6 +9,8 @@ from playwright.sync_api import Page
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 1024, 390)
 NARROW = 390
+ILLUSTRATIONS = {"readiness", "plan", "rollout"}
+"""Pages that README and docs show: their first screen is kept apart."""
 HEIGHT = 900
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
 RULES = {
@@ -38,6 +40,8 @@ class Survey:
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             self._axe(page, name, theme)
+            if name in ILLUSTRATIONS and theme == THEMES[0]:
+                page.screenshot(path=self.directory / "docs" / f"{name}.png")
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": HEIGHT})
                 self._picture(page, f"{name}-{width}-{theme}")

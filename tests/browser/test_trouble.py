@@ -56,7 +56,7 @@ def test_engine_down_is_said_and_stops_a_plan(
         operator.allowed_refusals = 1
         journey.select(operator, "staging", POLICY, ready)
         operator.sees_title("No plan can be made now")
-        operator.sees(re.compile("Engine down: the admission webhook .* could not be called"))
+        operator.sees(re.compile(r"Engine down\. The admission webhook .* could not be called"))
         expect(operator.page.get_by_role("button", name="Request approval")).to_have_count(0)
         survey.look(operator.page, "plan-engine-down")
         operator.visit("/")
