@@ -37,5 +37,5 @@ def record(
         plan_digest=flip.plan_digest if flip else "",
         outcome=outcome,
         message=message,
-        details=dict(details or {}),
+        details={**({"asks": flip.verb} if flip else {}), **(details or {})},
     )

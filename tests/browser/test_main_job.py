@@ -172,7 +172,7 @@ def read_trail(operator: Person, wanted: list[str]) -> None:
     for sentence in (
         f"operator asked to enforce {POLICY} in {names} on {CLUSTER}",
         f"approver approved: enforce {POLICY} in {names} on {CLUSTER}",
-        f"system proved {POLICY} in {names} on {CLUSTER}",
+        f"system proved the enforcement of {POLICY} in {names} on {CLUSTER}",
         f"operator rolled back {POLICY} in {names} on {CLUSTER}",
     ):
         operator.sees(sentence)

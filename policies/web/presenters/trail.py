@@ -30,6 +30,7 @@ _TEXTS = {
     "cluster.credential_replaced": "replaced the credential of {cluster}",
     "cluster.tested": "tested the connection to {cluster}",
     "credentials.rotated": "encrypted all credentials with the newest key",
+    "collection.requested": "asked to collect {cluster}",
     "collection.incomplete": "could not collect everything from {cluster}",
     "variant.created": "created the variant {variant} on {cluster}",
     "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
@@ -43,8 +44,8 @@ _TEXTS = {
     "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
     "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
     "rollout.superseded": "stopped the roll-out of {variant} in {namespaces} on {cluster}",
-    "rollout.proven": "proved {variant} in {namespaces} on {cluster}",
-    "rollout.failed": "could not prove {variant} in {namespaces} on {cluster}",
+    "rollout.proven": "proved {thing} {variant} in {namespaces} on {cluster}",
+    "rollout.failed": "could not prove {thing} {variant} in {namespaces} on {cluster}",
     "rollout.stale": "stopped before writing {variant} on {cluster}: the ground had moved",
     "rollout.check": "checked the ground for {variant} on {cluster}",
     "rollout.dry-run": "asked {cluster} about a policy of {variant}",
@@ -96,7 +97,15 @@ def _text(event: Event) -> str:
         variant=event.variant,
         namespaces=listed(event.namespaces),
         what=_what(event),
+        thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
     )
+
+
+_THINGS = {
+    "install": "the installation of",
+    "enforce": "the enforcement of",
+    "rollback": "the rollback of",
+}
 
 
 def _what(event: Event) -> str:
