@@ -197,7 +197,7 @@ def _check_sense(
             raise Refused("Enforced and proven there already; nothing is left to do.")
         return
     enforced = {*live.enforced, *(coming.enforced_after if coming else ())}
-    if verb is FlipVerb.ROLLBACK and enforced.isdisjoint(namespaces):
+    if enforced.isdisjoint(namespaces):
         raise Refused("Nothing is enforced there; there is nothing to roll back.")
 
 

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from controlplane import lifecycle, plane, processes, readiness
 from controlplane.__main__ import main
+from controlplane.kube import Api
 from controlplane.parts import PORT_NAMES
 from controlplane.processes import Condition, Process
 from controlplane.state import Home, State
@@ -119,4 +121,4 @@ def test_lease_older_than_the_start_does_not_count(state_home: Path) -> None:
 
     started_at = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
 
-    assert not readiness.check_of("reports", OldLease(), _PORTS, started_at)()  # type: ignore[arg-type]
+    assert not readiness.check_of("reports", cast("Api", OldLease()), _PORTS, started_at)()
