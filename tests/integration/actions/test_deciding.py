@@ -61,7 +61,7 @@ def test_request_writes_down_plan_reason_and_override(
     assert Plan.from_json(flip.plan).open_gates == plan.open_gates
     event = AuditEvent.objects.get(verb="flip.requested", flip_id=str(flip.pk))
     assert event.plan_digest == plan.digest
-    assert event.details == {"override_reason": "ok"}
+    assert event.details == {"asks": "enforce", "override_reason": "ok"}
 
 
 @pytest.mark.parametrize(
