@@ -12,6 +12,7 @@ from policies.models.observed import (
     PostureTally,
     ResultTally,
 )
+from policies.models.profile import Profile, ProfileVersion
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
 from policies.models.variant import DesiredRevision, Stage, Variant
@@ -28,6 +29,8 @@ __all__ = [
     "ObservedResult",
     "ObservedWorkload",
     "PostureTally",
+    "Profile",
+    "ProfileVersion",
     "Rehearsal",
     "RehearsedWorkload",
     "ResultTally",
