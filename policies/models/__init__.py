@@ -4,6 +4,15 @@ from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import CollectionRun, KindSnapshot
 from policies.models.flip import Flip
+from policies.models.inventory import (
+    DeclaredPool,
+    DeclaredProfile,
+    ObservedNode,
+    ObservedOperator,
+    ObservedProfile,
+    ObservedProfileStatus,
+    ReferencedProfile,
+)
 from policies.models.observed import (
     ObservedNamespace,
     ObservedPolicy,
@@ -21,16 +30,23 @@ __all__ = [
     "AuditEvent",
     "Cluster",
     "CollectionRun",
+    "DeclaredPool",
+    "DeclaredProfile",
     "DesiredRevision",
     "Flip",
     "KindSnapshot",
     "ObservedNamespace",
+    "ObservedNode",
+    "ObservedOperator",
     "ObservedPolicy",
+    "ObservedProfile",
+    "ObservedProfileStatus",
     "ObservedResult",
     "ObservedWorkload",
     "PostureTally",
     "Profile",
     "ProfileVersion",
+    "ReferencedProfile",
     "Rehearsal",
     "RehearsedWorkload",
     "ResultTally",
