@@ -10,6 +10,7 @@ import yaml
 
 from policies.cluster.errors import ClusterError
 from policies.domain.objects import STRUCT_BY_KIND, Workload, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture import assess
 from sandbox import policy as engine
 from sandbox.faults import Fault, is_set
@@ -161,7 +162,7 @@ def first_failure(rule: Rule, kind: str, manifest: Manifest) -> str | None:
     workload_kind = WorkloadKind(kind)
     workload = cast(Workload, msgspec.convert(manifest, STRUCT_BY_KIND[workload_kind]))
     controls = [control for control, _ in rule.checks]
-    posture = assess(workload_kind, workload, controls=controls)
+    posture = assess(workload_kind, workload, parameters=Parameters(controls=tuple(controls)))
     failed = {finding.control for finding in posture.findings}
     return next((message for control, message in rule.checks if control in failed), None)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from policies.domain.controls import Control
 from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
+from policies.domain.parameters import Parameters
 from sandbox.store import Manifest
 
 NAMESPACE_LIST = re.compile(
@@ -125,7 +126,7 @@ def _specimens() -> Iterable[Manifest]:
                 template=template.name,
                 target=target,
                 api_version=API_VERSIONS[target][0],
-                controls=choice,
+                parameters=Parameters(controls=choice),
             )
             for compiled in compile_objects(spec, ("a",)):
                 yield compiled.manifest

@@ -7,14 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from policies.actions.storing import Fields, Key, content_hash
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS
 from policies.domain.objects import Controller, CronJob, Workload, WorkloadKind
 from policies.domain.ownership import Owned, Top, resolve_tops
+from policies.domain.parameters import Parameters
 from policies.domain.posture import Finding, Posture, Role, assess, patch_for
 from policies.domain.posture.pods import API_VERSION
 from policies.domain.reports import Outcome, Result
 
-ALL_CONTROLS = tuple(Control)
+ALL_CONTROLS = SECCOMP_CONTROLS
+_PARAMETERS = Parameters(controls=ALL_CONTROLS)
 _KINDS = frozenset(kind.value for kind in WorkloadKind)
 _OWNERS = frozenset((API_VERSION[kind], kind.value) for kind in WorkloadKind)
 POSTURE_COLUMNS = (
@@ -55,7 +57,7 @@ class Seen:
 
 def see(kind: WorkloadKind, workload: Workload) -> Seen:
     """Judge one object and keep what matters. Raises UnreadablePodSpec."""
-    posture = assess(kind, workload, controls=ALL_CONTROLS)
+    posture = assess(kind, workload, parameters=_PARAMETERS)
     meta = workload.metadata
     controller = meta.controller
     # Other groups have a StatefulSet or a Job as well, and those are not read.

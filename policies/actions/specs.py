@@ -2,9 +2,14 @@
 
 from dataclasses import replace
 
-from policies.cluster.gateway import CLUSTER_POLICIES, VALIDATING_POLICIES, Resource
-from policies.domain.controls import Control
+from policies.cluster.gateway import (
+    CLUSTER_POLICIES,
+    NATIVE_POLICIES,
+    VALIDATING_POLICIES,
+    Resource,
+)
 from policies.domain.library import Target, VariantSpec
+from policies.domain.parameters import Parameters
 from policies.models import Variant
 
 
@@ -15,7 +20,7 @@ def spec_of(variant: Variant) -> VariantSpec:
         template=variant.template,
         target=Target(variant.target),
         api_version=variant.api_version,
-        controls=tuple(Control(control) for control in variant.controls),
+        parameters=Parameters.from_json({"controls": variant.controls}),
     )
 
 
@@ -28,4 +33,6 @@ def policy_resource(target: Target, api_version: str) -> Resource:
     """Say how the API addresses one kind of policy in one version."""
     if target is Target.CLUSTER_POLICY:
         return CLUSTER_POLICIES
+    if target is Target.NATIVE:
+        return NATIVE_POLICIES
     return replace(VALIDATING_POLICIES, version=api_version.rsplit("/", 1)[1])

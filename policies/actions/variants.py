@@ -13,6 +13,7 @@ from policies.cluster.gateway import Gateway
 from policies.domain.authority import Act, Actor, require
 from policies.domain.controls import Control
 from policies.domain.library import API_VERSIONS, InvalidVariant, Target, VariantSpec
+from policies.domain.parameters import Parameters
 from policies.models import Cluster, Variant
 
 WEB_PATIENCE_SECONDS = 10.0
@@ -45,7 +46,12 @@ def create_variant(
         chosen = tuple(Control(control) for control in controls)
         with connected(cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
             version = served_version(gateway, wanted)
-        spec = VariantSpec(name=name, target=wanted, api_version=version, controls=chosen)
+        spec = VariantSpec(
+            name=name,
+            target=wanted,
+            api_version=version,
+            parameters=Parameters(controls=chosen),
+        )
     except InvalidVariant as error:
         raise Refused(str(error)) from error
     except ValueError as error:

@@ -4,6 +4,8 @@ import logging
 
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    NATIVE_BINDINGS,
+    NATIVE_POLICIES,
     VALIDATING_POLICIES,
     Answer,
     Gateway,
@@ -15,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 WRITABLE = frozenset(
     {
-        (CLUSTER_POLICIES.group, CLUSTER_POLICIES.plural),
-        (VALIDATING_POLICIES.group, VALIDATING_POLICIES.plural),
+        (resource.group, resource.plural)
+        for resource in (CLUSTER_POLICIES, VALIDATING_POLICIES, NATIVE_POLICIES, NATIVE_BINDINGS)
     }
 )
 """Group and plural of what secprof may write, in whichever version the cluster serves."""

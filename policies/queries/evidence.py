@@ -45,11 +45,13 @@ WORKLOAD_KINDS = (
 POLICY_KIND = {
     Target.CLUSTER_POLICY.value: "clusterpolicies.kyverno.io",
     Target.VALIDATING_POLICY.value: "validatingpolicies.policies.kyverno.io",
+    Target.NATIVE.value: "validatingadmissionpolicies.admissionregistration.k8s.io",
 }
 REPORT_KIND = "policyreports.wgpolicyk8s.io"
 SOURCE = {
     Target.CLUSTER_POLICY.value: "kyverno",
     Target.VALIDATING_POLICY.value: "KyvernoValidatingPolicy",
+    Target.NATIVE.value: "ValidatingAdmissionPolicy",
 }
 
 

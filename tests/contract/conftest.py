@@ -10,8 +10,9 @@ import pytest
 
 import controlplane
 from controlplane import ControlPlane
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS
 from policies.domain.library import API_VERSIONS, Target, VariantSpec
+from policies.domain.parameters import Parameters
 from tests.contract.clusters import Cluster, RealCluster, SandboxCluster, own_name
 from tests.contract.planes import Plane
 
@@ -59,5 +60,5 @@ def spec(request: pytest.FixtureRequest) -> VariantSpec:
         name=own_name(SHORT[target]),
         target=target,
         api_version=API_VERSIONS[target][0],
-        controls=tuple(Control),
+        parameters=Parameters(controls=SECCOMP_CONTROLS),
     )

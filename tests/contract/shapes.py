@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS
 from policies.domain.library import (
     CompiledObject,
     ObjectRole,
@@ -15,6 +15,7 @@ from policies.domain.library import (
     probe_pods,
 )
 from policies.domain.objects import PolicyReport, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.reports import Result, read_results
 from tests.contract.planes import (
     STRATEGIC_PATCH,
@@ -27,7 +28,7 @@ from tests.contract.planes import (
 )
 from tests.unit.domain.seccomp_cases import RD, UN, container, pod, wrapped
 
-BOTH = tuple(Control)
+BOTH = SECCOMP_CONTROLS
 BAD_SPEC = pod(container("c", UN))
 UNSET_SPEC = pod(container("c"))
 GOOD_SPEC = pod(container("c"), profile=RD)
@@ -99,7 +100,12 @@ def violators() -> tuple[Manifest, ...]:
 
 
 def new_shape(plane: Plane, key: str, target: Target, api_version: str) -> Shape:
-    spec = VariantSpec(name=f"shape-{key}", target=target, api_version=api_version, controls=BOTH)
+    spec = VariantSpec(
+        name=f"shape-{key}",
+        target=target,
+        api_version=api_version,
+        parameters=Parameters(controls=BOTH),
+    )
     shape = Shape(plane, spec, f"shape-{key}-home", f"shape-{key}-next")
     shape.clear()
     for name in (shape.home, shape.neighbour):

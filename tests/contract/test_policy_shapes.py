@@ -14,6 +14,7 @@ from policies.domain.library import ObjectRole, Target, VariantSpec, compile_obj
 from policies.domain.library.seccomp import CHECKS
 from policies.domain.objects import WorkloadKind
 from policies.domain.observed import behaviour_of, policy_digest, read_policy
+from policies.domain.parameters import Parameters
 from policies.domain.posture.pods import POD_PATH
 from policies.domain.reports import Outcome
 from tests.contract import planes
@@ -135,7 +136,7 @@ def test_audit_reports_say_fail_for_what_was_there_and_what_is_new(audited: Shap
 
     ours = [r for r in results if r.policy == audited.spec.name]
     source = "kyverno" if audited.spec.target is CPOL else "KyvernoValidatingPolicy"
-    rules = set(map(str, Control)) if audited.spec.target is CPOL else {""}
+    rules = set(map(str, BOTH)) if audited.spec.target is CPOL else {""}
     assert {r.source for r in ours} == {source}
     assert {r.rule for r in ours} == rules
 
@@ -389,7 +390,7 @@ def test_one_control_alone_lets_unset_pods_through(
         name=shape.spec.name,
         target=target,
         api_version=api_version,
-        controls=(Control.DENY_UNCONFINED_SECCOMP,),
+        parameters=Parameters(controls=(Control.DENY_UNCONFINED_SECCOMP,)),
     )
     try:
         for role in ObjectRole:

@@ -8,6 +8,7 @@ from policies.domain.library.compile import (
 )
 from policies.domain.library.records import (
     API_VERSIONS,
+    BINDING_KIND,
     TEMPLATES,
     CompiledObject,
     InvalidNamespace,
@@ -21,6 +22,7 @@ from policies.domain.library.records import (
 
 __all__ = [
     "API_VERSIONS",
+    "BINDING_KIND",
     "NAMESPACES_PER_TWIN",
     "TEMPLATES",
     "CompiledObject",

@@ -13,9 +13,9 @@ from policies.domain.library.records import (
     ProbePods,
     Target,
     VariantSpec,
-    is_dns_label,
 )
 from policies.domain.library.shapes import cluster_policy, validating_policy
+from policies.domain.names import is_dns_label
 
 NAMESPACES_PER_TWIN = 1000
 """3,000 are refused: a CEL expression may have 100,000 code points."""

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from policies.domain.controls import Control
+from policies.domain.controls import (
+    APPARMOR_CONTROLS,
+    BASE_CONTROLS,
+    IMPLIED,
+    SECCOMP_CONTROLS,
+    Control,
+    Mechanism,
+)
+from policies.domain.names import is_dns_label
+from policies.domain.parameters import Parameters
 
 Manifest = dict[str, Any]
 
 NAME_LIMIT = 40
 """Leaves room for `-enforce-debug-NN` and for the webhook names that Kyverno builds from it."""
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_RESERVED_ENDING = re.compile(r"-enforce(-debug)?(-[0-9]+)?$")
+_RESERVED_ENDING = re.compile(r"-(audit|enforce(-debug)?(-[0-9]+)?)$")
 
 
 class InvalidVariant(ValueError):
@@ -28,6 +36,8 @@ class Target(StrEnum):
 
     CLUSTER_POLICY = "ClusterPolicy"
     VALIDATING_POLICY = "ValidatingPolicy"
+    NATIVE = "ValidatingAdmissionPolicy"
+    """The API server's own: it needs no Kyverno."""
 
 
 API_VERSIONS: dict[Target, tuple[str, ...]] = {
@@ -37,8 +47,10 @@ API_VERSIONS: dict[Target, tuple[str, ...]] = {
         "policies.kyverno.io/v1beta1",
         "policies.kyverno.io/v1alpha1",
     ),
+    Target.NATIVE: ("admissionregistration.k8s.io/v1",),
 }
 """By target, newest first."""
+BINDING_KIND = "ValidatingAdmissionPolicyBinding"
 
 
 class ObjectRole(StrEnum):
@@ -47,26 +59,47 @@ class ObjectRole(StrEnum):
     AUDIT = "audit"
     TWIN = "twin"
     COMPANION = "companion"
+    BINDING = "binding"
+    """Of a native policy only: where it audits and warns, which is everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A policy of the library, with the values its parameter `controls` may take."""
+    """A policy of the library: the mechanisms that it is about, and the controls to choose from."""
 
     name: str
     title: str
-    choices: tuple[tuple[Control, ...], ...]
+    mechanisms: tuple[Mechanism, ...]
+    controls: tuple[Control, ...]
+
+    @property
+    def choices(self) -> tuple[tuple[Control, ...], ...]:
+        """The two usual choices: require a profile, or only deny Unconfined."""
+        base = [c for c in self.controls if c in BASE_CONTROLS]
+        denies = tuple(c for c in base if c not in IMPLIED)
+        return (tuple(base), denies)
 
 
+_ABOUT_LOCALHOST = (Control.PROFILE_INSTALLED, Control.ALLOWED_PROFILES)
 SECCOMP = Template(
     name="seccomp",
     title="Seccomp profiles",
-    choices=(
-        (Control.REQUIRE_SECCOMP, Control.DENY_UNCONFINED_SECCOMP),
-        (Control.DENY_UNCONFINED_SECCOMP,),
-    ),
+    mechanisms=(Mechanism.SECCOMP,),
+    controls=(*SECCOMP_CONTROLS, *_ABOUT_LOCALHOST),
 )
-TEMPLATES: dict[str, Template] = {SECCOMP.name: SECCOMP}
+APPARMOR = Template(
+    name="apparmor",
+    title="AppArmor profiles",
+    mechanisms=(Mechanism.APPARMOR,),
+    controls=(*APPARMOR_CONTROLS, *_ABOUT_LOCALHOST),
+)
+CONFINED_PODS = Template(
+    name="confined-pods",
+    title="Confined pods: seccomp and AppArmor",
+    mechanisms=(Mechanism.SECCOMP, Mechanism.APPARMOR),
+    controls=(*BASE_CONTROLS, *_ABOUT_LOCALHOST),
+)
+TEMPLATES: dict[str, Template] = {t.name: t for t in (SECCOMP, APPARMOR, CONFINED_PODS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +114,7 @@ class VariantSpec:
     template: str = SECCOMP.name
     target: Target
     api_version: str
-    controls: tuple[Control, ...]
+    parameters: Parameters
 
     def __post_init__(self) -> None:
         if not is_dns_label(self.name) or len(self.name) > NAME_LIMIT:
@@ -89,16 +122,26 @@ class VariantSpec:
                 f"The name {self.name!r} must be small letters, digits and dashes, at most {NAME_LIMIT}."
             )
         if _RESERVED_ENDING.search(self.name):
-            raise InvalidVariant(f"The name {self.name!r} ends like the name of a twin.")
+            raise InvalidVariant(
+                f"The name {self.name!r} ends like the name of a twin or a binding."
+            )
         if self.template not in TEMPLATES:
             raise InvalidVariant(f"There is no template {self.template!r}.")
         if self.api_version not in API_VERSIONS[self.target]:
             raise InvalidVariant(f"{self.target} has no API version {self.api_version!r}.")
-        # Two spellings of the same choice must compile to the same bytes.
-        ordered = tuple(control for control in Control if control in self.controls)
-        if ordered not in TEMPLATES[self.template].choices:
-            raise InvalidVariant(f"The template {self.template!r} has no such choice of controls.")
-        object.__setattr__(self, "controls", ordered)
+        foreign = set(self.controls) - set(TEMPLATES[self.template].controls)
+        if foreign:
+            raise InvalidVariant(
+                f"The template {self.template!r} has no control {', '.join(sorted(foreign))}."
+            )
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        return self.parameters.controls
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        return TEMPLATES[self.template].mechanisms
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +163,3 @@ class ProbePods:
 
     bad: Manifest
     good: Manifest
-
-
-def is_dns_label(text: str) -> bool:
-    """Say whether the text is fit for the name of a namespace."""
-    return len(text) <= 63 and _DNS_LABEL.fullmatch(text) is not None

@@ -1,9 +1,9 @@
-"""What posture says about a pod: the profile that each container gets, where it comes from, and findings."""
+"""What posture says about a pod: the profiles that each container gets, where they come from, and findings."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.domain.controls import Control
+from policies.domain.controls import Control, Mechanism
 
 
 class UnreadablePodSpec(ValueError):
@@ -20,24 +20,56 @@ class Role(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a container's declared profile stands."""
+    """What decides the profile that a container gets."""
 
     CONTAINER = "container"
     POD = "pod"
+    ANNOTATION = "annotation"
+    """Of AppArmor only."""
+    KUBELET = "kubelet default"
+    """The kubelets' `seccompDefault`; for AppArmor the container runtime's own default."""
     NOTHING = "nothing"
+    PRIVILEGED = "privileged"
+    """Container runtimes drop the profile of a privileged container, whatever it declares."""
+
+
+class Grade(StrEnum):
+    """How well a container is confined by one mechanism. Never a gate."""
+
+    STRONG = "strong"
+    """A profile file of its own."""
+    GOOD = "good"
+    """The runtime's default, asked for."""
+    IMPLICIT = "implicit"
+    """The runtime's default, by the node's settings alone."""
+    WEAK = "weak"
+    """A profile that only records or complains, or one that added capabilities widen."""
+    NONE = "none"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
+
+
+class Result(StrEnum):
+    """What one control says of one pod."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_APPLICABLE = "not-applicable"
+    UNKNOWN = "unknown"
 
 
 class Effective(StrEnum):
-    """What a container runs with on a Linux node; a profile file reads `Localhost:<path>` instead."""
+    """What a container runs with on a Linux node; a profile of its own reads `Localhost:<path or name>` instead."""
 
     RUNTIME_DEFAULT = "RuntimeDefault"
     KUBELET_DEFAULT = "RuntimeDefault (kubelet)"
+    IMPLICIT_DEFAULT = "RuntimeDefault (implicit)"
+    """AppArmor only: where nothing is set, the runtime applies its default on nodes that have AppArmor."""
     WIDER_DEFAULT = "RuntimeDefault (wider)"
-    """The runtime's list grows with the capabilities that the container adds."""
+    """Seccomp only: the runtime's list grows with the capabilities that the container adds."""
     UNCONFINED = "Unconfined"
     UNSET = "Unconfined (nothing set)"
     PRIVILEGED = "Unconfined (privileged)"
-    """Container runtimes drop the profile of a privileged container, whatever it declares."""
     AUDIT_ONLY = "audit only"
     DOES_NOT_START = "does not start"
     UNKNOWN = "unknown"
@@ -45,20 +77,30 @@ class Effective(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ProfilePosture:
+    """One container's profile of one mechanism, as declared and as it takes effect."""
+
+    declared: str
+    """The type's text as it stands; empty when nothing is set, or when the profile has no type."""
+    profile: str | None
+    """The path or name of a Localhost profile."""
+    source: Source
+    effective: str
+    """One of `Effective`, or `Localhost:<path or name>`."""
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerPosture:
-    """One container's seccomp profile, as declared and as it takes effect."""
+    """One container with what confines it."""
 
     name: str
     role: Role
     path: str
     """Of the container in its object, for instance `spec.template.spec.containers[0]`."""
-    declared: str
-    """The type's text as it stands; empty when nothing is set, or when the profile has no type."""
-    localhost_profile: str | None
-    source: Source
-    effective: str
-    """One of `Effective`, or `Localhost:<path>`."""
     privileged: bool
+    seccomp: ProfilePosture
+    apparmor: ProfilePosture
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +108,7 @@ class Finding:
     """A control that is not met, and the field at fault."""
 
     control: Control
+    mechanism: Mechanism
     container: str
     """Empty when the pod-level field is at fault."""
     role: Role | None
@@ -76,13 +119,41 @@ class Finding:
     message: str
 
 
+class Weakness(StrEnum):
+    """What else weakens a pod. Findings for reviewers, never gates."""
+
+    PRIVILEGED = "privileged"
+    PRIVILEGE_ESCALATION = "privilege-escalation"
+    RUNS_AS_ROOT = "runs-as-root"
+    CAPABILITIES = "capabilities"
+    WRITABLE_ROOT = "writable-root-filesystem"
+    HOST_NAMESPACES = "host-namespaces"
+    HOST_PATHS = "host-paths"
+    HOST_PORTS = "host-ports"
+    DEAD_ANNOTATION = "dead-annotation"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardening:
+    """One weakness, and the field that makes it."""
+
+    weakness: Weakness
+    container: str
+    """Empty when it is of the pod."""
+    path: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Posture:
     """What one workload's pods get, and what is wrong with it for the controls that were asked."""
 
     applicable: bool
-    """False for Windows pods, which have no seccomp: leave them out of every count."""
+    """False for Windows pods, which have neither mechanism, and for excluded ones: leave them out of every count."""
     containers: tuple[ContainerPosture, ...]
     findings: tuple[Finding, ...]
+    results: tuple[tuple[Control, Result], ...] = ()
+    """One a control that was asked, in order."""
+    hardening: tuple[Hardening, ...] = ()
     dead_annotations: tuple[str, ...] = ()
     """Seccomp annotations that no supported Kubernetes reads any more; they protect nothing."""

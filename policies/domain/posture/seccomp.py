@@ -5,14 +5,18 @@ The same rule stands as CEL in `policies.domain.library.seccomp`; tests hold bot
 
 from collections.abc import Collection, Iterator
 
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS, Control, Mechanism
+from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import Container, PodSpec, SeccompProfile, Workload, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture.pods import pod_parts, spec_path
 from policies.domain.posture.records import (
     ContainerPosture,
     Effective,
     Finding,
+    Grade,
     Posture,
+    ProfilePosture,
     Role,
     Source,
     UnreadablePodSpec,
@@ -42,12 +46,12 @@ def assess(
     kind: WorkloadKind,
     workload: Workload,
     *,
-    controls: Collection[Control],
-    seccomp_default: bool = False,
+    parameters: Parameters,
+    facts: ClusterFacts = TYPICAL,
 ) -> Posture:
-    """Judge the pod that a workload holds or would create.
+    """Judge the pod that a workload holds or would create by the controls of these parameters.
 
-    `seccomp_default` is the kubelets' setting of that name: it changes what takes effect, never a finding.
+    The facts change what takes effect; of them only the Kubernetes version can change a finding.
 
     Raises:
         UnreadablePodSpec: there is nothing to judge, or the API server would not have it.
@@ -60,11 +64,11 @@ def assess(
     if spec.os is not None and spec.os.name == "windows":
         rows = tuple(_windows(c, role, at) for c, role, at in _containers(spec, path))
         return Posture(applicable=False, containers=rows, findings=(), dead_annotations=dead)
-    unset = Effective.KUBELET_DEFAULT if seccomp_default else Effective.UNSET
+    unset = Effective.KUBELET_DEFAULT if facts.seccomp_default else Effective.UNSET
     rows = tuple(
         _posture(c, role, at, pod_profile, unset) for c, role, at in _containers(spec, path)
     )
-    findings = tuple(_findings(rows, pod_profile, path, controls))
+    findings = tuple(_findings(rows, pod_profile, path, parameters.controls))
     return Posture(applicable=True, containers=rows, findings=findings, dead_annotations=dead)
 
 
@@ -90,16 +94,14 @@ def _posture(
     _check_path(own)
     profile = own if own is not None else pod_profile
     privileged = context is not None and context.privileged is True
-    return ContainerPosture(
-        name=container.name,
-        role=role,
-        path=path,
+    seccomp = ProfilePosture(
         declared=profile.type if profile is not None else "",
-        localhost_profile=profile.localhost_profile if profile is not None else None,
+        profile=profile.localhost_profile if profile is not None else None,
         source=_source(own, pod_profile),
         effective=Effective.PRIVILEGED if privileged else _effective(profile, container, unset),
-        privileged=privileged,
+        grade=Grade.UNKNOWN,
     )
+    return ContainerPosture(container.name, role, path, privileged, seccomp, _NOT_JUDGED)
 
 
 def _source(own: SeccompProfile | None, pod_profile: SeccompProfile | None) -> Source:
@@ -135,6 +137,9 @@ def _widens(container: Container) -> bool:
     )
 
 
+_NOT_JUDGED = ProfilePosture("", None, Source.NOTHING, Effective.UNKNOWN, Grade.UNKNOWN)
+
+
 def _check_path(profile: SeccompProfile | None) -> None:
     """Refuse what the API server refuses, so that a manifest from elsewhere is not called good."""
     path = profile.localhost_profile if profile is not None else None
@@ -145,16 +150,10 @@ def _check_path(profile: SeccompProfile | None) -> None:
 
 
 def _windows(container: Container, role: Role, path: str) -> ContainerPosture:
-    return ContainerPosture(
-        name=container.name,
-        role=role,
-        path=path,
-        declared="",
-        localhost_profile=None,
-        source=Source.NOTHING,
-        effective=Effective.NOT_APPLICABLE,
-        privileged=False,
+    nothing = ProfilePosture(
+        "", None, Source.NOTHING, Effective.NOT_APPLICABLE, Grade.NOT_APPLICABLE
     )
+    return ContainerPosture(container.name, role, path, False, nothing, nothing)
 
 
 def _findings(
@@ -163,25 +162,26 @@ def _findings(
     path: str,
     controls: Collection[Control],
 ) -> Iterator[Finding]:
-    asked = [control for control in Control if control in controls]
+    asked = [control for control in SECCOMP_CONTROLS if control in controls]
     if not asked:
         return
     if pod_profile is not None and pod_profile.type not in GOOD_TYPES:
         for control in asked:
             yield _finding(control, None, path + _FIELD, pod_profile.type)
     for row in rows:
-        if row.source is Source.CONTAINER and row.declared not in GOOD_TYPES:
+        if row.seccomp.source is Source.CONTAINER and row.seccomp.declared not in GOOD_TYPES:
             for control in asked:
-                yield _finding(control, row, row.path + _FIELD, row.declared)
-        elif row.source is Source.NOTHING and Control.REQUIRE_SECCOMP in asked:
+                yield _finding(control, row, row.path + _FIELD, row.seccomp.declared)
+        elif row.seccomp.source is Source.NOTHING and Control.REQUIRE_SECCOMP in asked:
             yield _finding(Control.REQUIRE_SECCOMP, row, row.path + _FIELD, "")
 
 
 def _finding(control: Control, row: ContainerPosture | None, path: str, declared: str) -> Finding:
-    unset = row is not None and row.source is Source.NOTHING
+    unset = row is not None and row.seccomp.source is Source.NOTHING
     where = f"{row.role} {row.name}" if row is not None else "the pod"
     return Finding(
         control=control,
+        mechanism=Mechanism.SECCOMP,
         container=row.name if row is not None else "",
         role=row.role if row is not None else None,
         path=path,

@@ -12,6 +12,7 @@ from policies.domain.library import (
     VariantSpec,
     compile_objects,
 )
+from policies.domain.parameters import Parameters
 from policies.domain.plans import manifest_text, object_diff
 from policies.queries.variants import ObjectState
 from policies.web.presenters.diffs import Block, diff_blocks
@@ -30,6 +31,7 @@ _CONTROL_HELP = {
 _TARGET_HELP = {
     Target.CLUSTER_POLICY: "Kyverno 1.11 to 1.19",
     Target.VALIDATING_POLICY: "Kyverno 1.14 and newer",
+    Target.NATIVE: "Kubernetes 1.30 and newer, no Kyverno needed",
 }
 
 
@@ -112,7 +114,9 @@ def previewed(name: str, controls: str, target: str) -> Preview:
             name=name or "require-seccomp",
             target=kind,
             api_version=API_VERSIONS[kind][0],
-            controls=tuple(c for c in Control if c.value in chosen.split(",")),
+            parameters=Parameters(
+                controls=tuple(c for c in Control if c.value in chosen.split(","))
+            ),
         )
     except InvalidVariant as error:
         return Preview((), str(error))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS, Control
 from policies.domain.library import (
     API_VERSIONS,
     Target,
@@ -11,10 +11,11 @@ from policies.domain.library import (
     compile_objects,
     manifest_bytes,
 )
+from policies.domain.parameters import Parameters
 
 FOLDER = Path(__file__).parent
 _NAMESPACES = ("team-a", "team-b")
-_CHOICES = {"c1-c2": tuple(Control), "c2": (Control.DENY_UNCONFINED_SECCOMP,)}
+_CHOICES = {"c1-c2": SECCOMP_CONTROLS, "c2": (Control.DENY_UNCONFINED_SECCOMP,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ def golden_files() -> tuple[Golden, ...]:
 
 def _golden(target: Target, api_version: str, choice: str) -> Golden:
     spec = VariantSpec(
-        name="seccomp", target=target, api_version=api_version, controls=_CHOICES[choice]
+        name="seccomp",
+        target=target,
+        api_version=api_version,
+        parameters=Parameters(controls=_CHOICES[choice]),
     )
     compiled = compile_objects(spec, _NAMESPACES)
     version = api_version.partition("/")[2]

@@ -17,6 +17,7 @@ from policies.domain.library import (
     probe_pods,
 )
 from policies.domain.objects import WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture import assess
 from tests.contract.golden import Golden, golden_files
 from tests.unit.domain.test_posture import BOTH, decoded
@@ -25,8 +26,9 @@ CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
 
 
 def variant(target: Target = CPOL, **changes: object) -> VariantSpec:
-    values = {"name": "seccomp", "api_version": API_VERSIONS[target][0], "controls": BOTH}
-    return VariantSpec(target=target, **(values | changes))
+    values = {"name": "seccomp", "api_version": API_VERSIONS[target][0], "controls": BOTH} | changes
+    parameters = Parameters(controls=values.pop("controls"))
+    return VariantSpec(target=target, parameters=parameters, **values)
 
 
 @pytest.mark.parametrize("file", golden_files(), ids=lambda f: f.name)
@@ -170,7 +172,11 @@ def test_probe_pods_fail_the_strictest_control_and_none(controls: tuple[Control,
     probes = probe_pods(variant(controls=controls))
 
     bad, good = (
-        assess(WorkloadKind.POD, decoded(WorkloadKind.POD, pod), controls=controls).findings
+        assess(
+            WorkloadKind.POD,
+            decoded(WorkloadKind.POD, pod),
+            parameters=Parameters(controls=controls),
+        ).findings
         for pod in (probes.bad, probes.good)
     )
 

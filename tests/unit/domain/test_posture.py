@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.controls import Control
+from policies.domain.facts import ClusterFacts
 from policies.domain.objects import STRUCT_BY_KIND, Pod, Workload, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture import Posture, Role, Source, UnreadablePodSpec, assess
 from tests.unit.domain.seccomp_cases import (
     CASES,
@@ -30,7 +32,7 @@ def decoded(kind: WorkloadKind, manifest: dict[str, Any]) -> Workload:
 
 
 def judged(spec: dict[str, Any], kind: WorkloadKind = WorkloadKind.POD) -> Posture:
-    return assess(kind, decoded(kind, wrapped(kind, spec)), controls=BOTH)
+    return assess(kind, decoded(kind, wrapped(kind, spec)), parameters=Parameters(controls=BOTH))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.unreadable], ids=lambda c: c.id)
@@ -38,20 +40,20 @@ def test_assess_case_gives_both_controls_and_the_effective_profile(case: Case) -
     posture = assess(
         case.kind,
         decoded(case.kind, case.manifest()),
-        controls=BOTH,
-        seccomp_default=case.seccomp_default,
+        parameters=Parameters(controls=BOTH),
+        facts=ClusterFacts(seccomp_default=case.seccomp_default),
     )
 
     failed = {finding.control for finding in posture.findings}
     assert (Control.REQUIRE_SECCOMP not in failed) is case.c1
     assert (Control.DENY_UNCONFINED_SECCOMP not in failed) is case.c2
-    assert {c.name: c.effective for c in posture.containers} == case.effective
+    assert {c.name: c.seccomp.effective for c in posture.containers} == case.effective
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.unreadable], ids=lambda c: c.id)
 def test_assess_unjudgeable_case_raises(case: Case) -> None:
     with pytest.raises(UnreadablePodSpec):
-        assess(case.kind, decoded(case.kind, case.manifest()), controls=BOTH)
+        assess(case.kind, decoded(case.kind, case.manifest()), parameters=Parameters(controls=BOTH))
 
 
 def test_cases_are_complete() -> None:
@@ -87,7 +89,7 @@ def test_finding_on_the_pod_has_no_container() -> None:
     assert {(f.container, f.role, f.path) for f in posture.findings} == {
         ("", None, "spec.securityContext.seccompProfile.type")
     }
-    assert posture.containers[0].source is Source.POD
+    assert posture.containers[0].seccomp.source is Source.POD
 
 
 def test_finding_of_an_unset_sidecar_says_what_to_set() -> None:
@@ -103,7 +105,11 @@ def test_finding_of_an_unset_sidecar_says_what_to_set() -> None:
 def test_assess_with_one_control_leaves_out_the_other() -> None:
     workload = decoded(WorkloadKind.POD, wrapped(WorkloadKind.POD, pod(container("c", UN))))
 
-    posture = assess(WorkloadKind.POD, workload, controls={Control.DENY_UNCONFINED_SECCOMP})
+    posture = assess(
+        WorkloadKind.POD,
+        workload,
+        parameters=Parameters(controls=(Control.DENY_UNCONFINED_SECCOMP,)),
+    )
 
     assert [f.control for f in posture.findings] == [Control.DENY_UNCONFINED_SECCOMP]
 
@@ -125,7 +131,9 @@ def test_assess_names_dead_annotations_of_pod_and_containers() -> None:
     }
     manifest = wrapped(WorkloadKind.JOB, pod(container("c")), annotations=keys)
 
-    posture = assess(WorkloadKind.JOB, decoded(WorkloadKind.JOB, manifest), controls=BOTH)
+    posture = assess(
+        WorkloadKind.JOB, decoded(WorkloadKind.JOB, manifest), parameters=Parameters(controls=BOTH)
+    )
 
     assert posture.dead_annotations == tuple(sorted(set(keys) - {"other"}))
     assert posture.findings
@@ -143,7 +151,7 @@ def test_assess_controller_without_template_is_unreadable() -> None:
     workload = decoded(kind, {"metadata": {"name": "x"}, "spec": {"replicas": 1}})
 
     with pytest.raises(UnreadablePodSpec, match="no pod template"):
-        assess(kind, workload, controls=BOTH)
+        assess(kind, workload, parameters=Parameters(controls=BOTH))
 
 
 def test_assess_absolute_profile_path_on_the_pod_is_unreadable() -> None:
@@ -206,7 +214,7 @@ def test_decode_and_assess_keeps_up_with_ten_thousand_pods_a_second() -> None:
     for _ in range(5):  # the fastest of several: other work shares the core
         start = time.process_time()
         for _ in range(1000):
-            assess(WorkloadKind.POD, decoder.decode(raw), controls=BOTH)
+            assess(WorkloadKind.POD, decoder.decode(raw), parameters=Parameters(controls=BOTH))
         fastest = min(fastest, time.process_time() - start)
 
     assert fastest < 0.1

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.domain.objects import WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture import assess, patch_for
 from tests.unit.domain.seccomp_cases import CASES, RD, UN, Case, container, pod, wrapped
 from tests.unit.domain.test_posture import BOTH, decoded
@@ -31,7 +32,7 @@ def merged(base: Any, patch: Any) -> Any:
 
 def patch_of(kind: WorkloadKind, manifest: dict[str, Any]) -> str:
     workload = decoded(kind, manifest)
-    findings = assess(kind, workload, controls=BOTH).findings
+    findings = assess(kind, workload, parameters=Parameters(controls=BOTH)).findings
     return patch_for(kind, "team-a", "case", workload, findings)
 
 
@@ -46,7 +47,7 @@ def mended(kind: WorkloadKind, manifest: dict[str, Any]) -> dict[str, Any]:
 def test_patch_of_each_case_leaves_no_finding(case: Case, kind: WorkloadKind) -> None:
     after = mended(kind, wrapped(kind, case.spec))
 
-    assert assess(kind, decoded(kind, after), controls=BOTH).findings == ()
+    assert assess(kind, decoded(kind, after), parameters=Parameters(controls=BOTH)).findings == ()
 
 
 @settings(deadline=None)
@@ -63,7 +64,10 @@ def test_patch_any_mixture_leaves_no_finding(
     after = mended(WorkloadKind.DEPLOYMENT, wrapped(WorkloadKind.DEPLOYMENT, spec))
 
     workload = decoded(WorkloadKind.DEPLOYMENT, after)
-    assert assess(WorkloadKind.DEPLOYMENT, workload, controls=BOTH).findings == ()
+    assert (
+        assess(WorkloadKind.DEPLOYMENT, workload, parameters=Parameters(controls=BOTH)).findings
+        == ()
+    )
 
 
 def test_patch_where_nothing_is_set_sets_the_pod_only() -> None:
@@ -109,6 +113,6 @@ def test_patch_leaves_out_a_container_that_is_gone() -> None:
     kind = WorkloadKind.DEPLOYMENT
     before = decoded(kind, wrapped(kind, pod(container("old", UN), profile=RD)))
     after = decoded(kind, wrapped(kind, pod(container("new", RD), profile=RD)))
-    findings = assess(kind, before, controls=BOTH).findings
+    findings = assess(kind, before, parameters=Parameters(controls=BOTH)).findings
 
     assert patch_for(kind, "team-a", "case", after, findings) == ""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from policies.cluster.gateway import Manifest
-from policies.domain.controls import Control
+from policies.domain.controls import SECCOMP_CONTROLS
 from policies.domain.library import API_VERSIONS, Target, VariantSpec, compile_objects
+from policies.domain.parameters import Parameters
 from sandbox.control import Sandbox
 from sandbox.gateway import SandboxGateway
 
@@ -53,7 +54,7 @@ def policies(target: Target = Target.CLUSTER_POLICY, *enforced: str) -> tuple[Ma
         name="seccomp",
         target=target,
         api_version=API_VERSIONS[target][0],
-        controls=tuple(Control),
+        parameters=Parameters(controls=SECCOMP_CONTROLS),
     )
     return tuple(compiled.manifest for compiled in compile_objects(spec, enforced))
 

@@ -20,9 +20,9 @@ from policies.cluster.gateway import (
     Manifest,
     Resource,
 )
-from policies.domain.controls import Control
 from policies.domain.library import Target
 from policies.domain.objects import STRUCT_BY_KIND, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.posture import Effective, Role, Source, assess
 from sandbox.company import KYVERNO_VERSION, Which, lines, seed
 from sandbox.control import Sandbox
@@ -94,7 +94,7 @@ def test_company_objects_are_read_by_the_domain(clusters: dict[str, SandboxGatew
             kind = WorkloadKind(manifest["kind"])
             workload = msgspec.convert(manifest, STRUCT_BY_KIND[kind])
 
-            assert assess(kind, workload, controls=tuple(Control)).containers
+            assert assess(kind, workload, parameters=Parameters()).containers
 
 
 def test_company_has_every_case_of_interest(clusters: dict[str, SandboxGateway]) -> None:
@@ -102,7 +102,7 @@ def test_company_has_every_case_of_interest(clusters: dict[str, SandboxGateway])
     for manifest in workloads(clusters["prod"]):
         kind = WorkloadKind(manifest["kind"])
         workload = msgspec.convert(manifest, STRUCT_BY_KIND[kind])
-        posture = assess(kind, workload, controls=tuple(Control))
+        posture = assess(kind, workload, parameters=Parameters())
         seen |= {"windows"} if not posture.applicable else set()
         seen |= {"dead annotation"} if posture.dead_annotations else set()
         for row in posture.containers:

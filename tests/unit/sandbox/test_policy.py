@@ -10,6 +10,7 @@ from policies.cluster.gateway import DEPLOYMENTS, Manifest
 from policies.domain.controls import Control
 from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
 from policies.domain.objects import WorkloadKind
+from policies.domain.parameters import Parameters
 from sandbox.policy import UnknownPolicy, read
 from tests.unit.domain.seccomp_cases import container, pod, wrapped
 from tests.unit.sandbox.conftest import Place, policies
@@ -31,7 +32,7 @@ def everything() -> list[Manifest]:
                 template=template.name,
                 target=target,
                 api_version=version,
-                controls=choice,
+                parameters=Parameters(controls=choice),
             ),
             ["team-a", "team-b"],
         )
