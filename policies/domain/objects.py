@@ -91,6 +91,38 @@ class PodOS(_Read, frozen=True, gc=False, rename="camel"):
     name: str = ""
 
 
+class Toleration(_Read, frozen=True, gc=False, rename="camel"):
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSelectorRequirement(_Read, frozen=True, gc=False, rename="camel"):
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] | None = None
+
+
+class NodeSelectorTerm(_Read, frozen=True, gc=False, rename="camel"):
+    match_expressions: tuple[NodeSelectorRequirement, ...] | None = None
+    match_fields: tuple[NodeSelectorRequirement, ...] | None = None
+
+
+class NodeSelector(_Read, frozen=True, gc=False, rename="camel"):
+    node_selector_terms: tuple[NodeSelectorTerm, ...] | None = None
+
+
+class NodeAffinity(_Read, frozen=True, gc=False, rename="camel"):
+    required: NodeSelector | None = msgspec.field(
+        default=None, name="requiredDuringSchedulingIgnoredDuringExecution"
+    )
+
+
+class Affinity(_Read, frozen=True, gc=False, rename="camel"):
+    node_affinity: NodeAffinity | None = None
+
+
 class PodSpec(_Read, frozen=True, gc=False, rename="camel"):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] | None = None
@@ -98,6 +130,10 @@ class PodSpec(_Read, frozen=True, gc=False, rename="camel"):
     security_context: SecurityContext | None = None
     os: PodOS | None = None
     node_name: str | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+    tolerations: tuple[Toleration, ...] | None = None
+    runtime_class_name: str | None = None
 
 
 class PodStatus(_Read, frozen=True, gc=False, rename="camel"):
