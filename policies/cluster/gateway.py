@@ -70,6 +70,36 @@ CLUSTER_POLICY_REPORTS = Resource(
     "wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", namespaced=False
 )
 
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+OPERATOR_GROUP = "security-profiles-operator.x-k8s.io"
+SECCOMP_PROFILES = Resource(
+    OPERATOR_GROUP, "v1", "seccompprofiles", "SeccompProfile", namespaced=False
+)
+APPARMOR_PROFILES = Resource(
+    OPERATOR_GROUP, "v1", "apparmorprofiles", "AppArmorProfile", namespaced=False
+)
+PROFILE_NODE_STATUSES = Resource(
+    OPERATOR_GROUP,
+    "v1",
+    "securityprofilenodestatuses",
+    "SecurityProfileNodeStatus",
+    namespaced=False,
+)
+OPERATOR_DAEMONS = Resource(
+    OPERATOR_GROUP,
+    "v1",
+    "securityprofilesoperatordaemons",
+    "SecurityProfilesOperatorDaemon",
+)
+PROFILE_KINDS = (
+    NODES,
+    SECCOMP_PROFILES,
+    APPARMOR_PROFILES,
+    PROFILE_NODE_STATUSES,
+    OPERATOR_DAEMONS,
+)
+"""What tells which profiles lie on which nodes. No flip needs them: not to be allowed to read nodes is common."""
+
 WORKLOADS = (
     DEPLOYMENTS,
     STATEFUL_SETS,
