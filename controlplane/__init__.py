@@ -4,7 +4,7 @@
 ControlPlane. Kyverno before 1.19 listens on every address, everything else on 127.0.0.1.
 """
 
-from controlplane.build import DEFAULT_KYVERNO, available, kyverno_versions
+from controlplane.build import DEFAULT_KYVERNO, available, kubectl, kyverno_versions
 from controlplane.errors import ControlPlaneError
 from controlplane.plane import ControlPlane, PartStatus, down, up
 
@@ -15,6 +15,7 @@ __all__ = [
     "PartStatus",
     "available",
     "down",
+    "kubectl",
     "kyverno_versions",
     "up",
 ]

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from controlplane.build import DEFAULT_KYVERNO, build, kyverno_versions
+from controlplane.build import DEFAULT_KYVERNO, build, kubectl, kyverno_versions
 from controlplane.errors import ControlPlaneError
 from controlplane.parts import PARTS
 from controlplane.plane import ControlPlane, down, up
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     texts = {
         "build": "build the programs, so that `up` is quick",
+        "kubectl": "build kubectl if need be and print its path",
         "up": "start a control plane and print the path of its kubeconfig",
         "down": "end it and delete its files",
         "status": "print part, process id, condition and port",
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
             subparser.add_argument(
                 "--kyverno", default=DEFAULT_KYVERNO, metavar="VERSION", help=f"one of {known}"
             )
-        if command != "build":
+        if command not in {"build", "kubectl"}:
             subparser.add_argument("--name", default="default", help="there may be several")
         if command.endswith("-part"):
             subparser.add_argument("part", choices=PARTS)
@@ -54,6 +55,11 @@ def _build(chosen: argparse.Namespace) -> int:
     programs = build(chosen.kyverno)
     for folder in (programs.etcd, programs.kubernetes, programs.kyverno):
         print(folder)
+    return 0
+
+
+def _kubectl(_chosen: argparse.Namespace) -> int:
+    print(kubectl())
     return 0
 
 
@@ -98,6 +104,7 @@ def _start_part(chosen: argparse.Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "build": _build,
+    "kubectl": _kubectl,
     "up": _up,
     "down": _down,
     "status": _status,

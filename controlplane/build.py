@@ -1,4 +1,4 @@
-"""Builds etcd, Kubernetes and Kyverno from the pinned Go modules beside this file.
+"""Builds etcd, Kubernetes, Kyverno and kubectl from the pinned Go modules beside this file.
 
 Results live in the user's cache, one folder per module, keyed by its pins and the Go version, so a
 changed pin builds anew and two checkouts share what they agree on. Nothing is downloaded but modules.
@@ -23,6 +23,7 @@ from controlplane.errors import ControlPlaneError
 MODULES = Path(__file__).parent / "modules"
 ETCD = "etcd-3.6.16"
 KUBERNETES = "kubernetes-1.36.3"
+KUBECTL = "kubectl-1.36.3"
 DEFAULT_KYVERNO = "1.19.1"
 
 _INSTALLED_GO = "/usr/local/go/bin/go"
@@ -97,6 +98,17 @@ def build(kyverno: str = DEFAULT_KYVERNO) -> Programs:
     )
 
 
+def kubectl() -> Path:
+    """Return kubectl of the control plane's version; no control plane needs it, so only this builds it.
+
+    Raises:
+        BuildFailed: Go is missing or the module does not build.
+    """
+    if reason := available():
+        raise BuildFailed(reason)
+    return _built(KUBECTL) / "kubectl"
+
+
 def cache_folder() -> Path:
     """Return the folder that holds all builds."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -150,7 +162,7 @@ def _linker_flags(module: str) -> str:
     """Name the version inside the program: the product reads it from the API server."""
     program, version = module.split("-", 1)
     stamps: dict[str, str] = {}
-    if program == "kubernetes":
+    if program in {"kubernetes", "kubectl"}:
         major, minor, _ = version.split(".")
         values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
         stamps = {f"k8s.io/component-base/version.{name}": values[name] for name in values}

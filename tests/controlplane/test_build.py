@@ -22,7 +22,9 @@ def test_unknown_version_is_refused_naming_those_that_exist() -> None:
         build.build("1.12.0")
 
 
-@pytest.mark.parametrize("name", [build.ETCD, build.KUBERNETES, "kyverno-1.19.1", "kyverno-1.13.4"])
+@pytest.mark.parametrize(
+    "name", [build.ETCD, build.KUBERNETES, build.KUBECTL, "kyverno-1.19.1", "kyverno-1.13.4"]
+)
 def test_every_module_folder_pins_the_version_in_its_name(name: str) -> None:
     pins = (build.MODULES / name / "go.mod").read_text()
 
@@ -63,5 +65,6 @@ def test_available_on_another_system_says_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_build_without_go_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
 
-    with pytest.raises(build.BuildFailed, match="no go command"):
-        build.build()
+    for ask in (build.build, build.kubectl):
+        with pytest.raises(build.BuildFailed, match="no go command"):
+            ask()
