@@ -14,7 +14,7 @@ from policies.domain.controls import SECCOMP_CONTROLS
 from policies.domain.library import API_VERSIONS, Target, VariantSpec
 from policies.domain.parameters import Parameters
 from tests.contract.clusters import Cluster, RealCluster, SandboxCluster, own_name
-from tests.contract.planes import Plane
+from tests.contract.planes import Plane, newest
 
 SHORT = {Target.CLUSTER_POLICY: "cpol", Target.VALIDATING_POLICY: "vpol"}
 
@@ -27,7 +27,7 @@ def control_plane() -> ControlPlane:
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
-    return controlplane.up(os.environ.get("SECPROF_CONTROLPLANE", "default"))
+    return newest()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import urllib3
 from kubernetes import config
 
 import controlplane
+from controlplane import ControlPlane
 
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -148,15 +149,28 @@ def _warning_text(header: str) -> str:
     return json.loads(text) if text.startswith('"') else text
 
 
+def newest() -> ControlPlane:
+    """Bring up the newest supported Kyverno. It stays up: it is shared, and building it again takes minutes."""
+    return controlplane.up(_own_name("SECPROF_CONTROLPLANE", "default"))
+
+
+def oldest() -> ControlPlane:
+    """Bring up the oldest supported Kyverno. It stays up, too."""
+    return controlplane.up(_own_name("SECPROF_CONTROLPLANE_OLD", "old"), kyverno="1.13.4")
+
+
+def _own_name(variable: str, usual: str) -> str:
+    """Name a control plane that no other worker of this run uses: tests stop its parts and fill its namespaces."""
+    name = os.environ.get(variable, usual)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return name if worker == "gw0" else f"{name}-{worker}"
+
+
 @pytest.fixture(scope="session")
 def plane_new() -> Plane:
-    """The newest supported Kyverno. Left up: it is shared, and building it again takes minutes."""
-    name = os.environ.get("SECPROF_CONTROLPLANE", "default")
-    return Plane(controlplane.up(name).kubeconfig)
+    return Plane(newest().kubeconfig)
 
 
 @pytest.fixture(scope="session")
 def plane_old() -> Plane:
-    """The oldest supported Kyverno. Left up, too."""
-    name = os.environ.get("SECPROF_CONTROLPLANE_OLD", "old")
-    return Plane(controlplane.up(name, kyverno="1.13.4").kubeconfig)
+    return Plane(oldest().kubeconfig)

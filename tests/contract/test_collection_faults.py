@@ -1,19 +1,17 @@
 """What an operator sees when the way to a real API server is broken: a sentence, the old data, no verdict."""
 
 import base64
-import os
 from collections.abc import Iterator
 
 import pytest
 import yaml
 from django.test import Client
 
-import controlplane
 from policies.actions import clusters
 from policies.domain.readiness import Verdict
 from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedWorkload, Variant
 from tests.contract.job import GOOD, Job, deployment, open_job
-from tests.contract.planes import eventually
+from tests.contract.planes import eventually, newest, oldest
 from tests.world import People
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.django_db]
@@ -21,7 +19,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.django_db]
 
 @pytest.fixture
 def job(django_user_model: type) -> Iterator[Job]:
-    plane = controlplane.up(os.environ.get("SECPROF_CONTROLPLANE", "default"))
+    plane = newest()
     yield from open_job(plane, People(django_user_model))
 
 
@@ -76,7 +74,7 @@ def test_wrong_token_is_told_and_old_data_stays(job: Job, ready: Variant) -> Non
 
 def test_wrong_ca_is_told_and_old_data_stays(job: Job, ready: Variant) -> None:
     config = yaml.safe_load(job.plane.kubeconfig.read_text())
-    other = controlplane.up(os.environ.get("SECPROF_CONTROLPLANE_OLD", "old"), kyverno="1.13.4")
+    other = oldest()
     config["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(
         other.ca_pem.encode()
     ).decode()

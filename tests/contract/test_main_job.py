@@ -1,6 +1,5 @@
 """From Audit to Enforce and back on a real API server with a real Kyverno, as an operator does it."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -22,22 +21,19 @@ from tests.contract.job import (
     deployment,
     open_job,
 )
-from tests.contract.planes import eventually
+from tests.contract.planes import eventually, newest, oldest
 from tests.world import People
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.django_db]
 
-NEW = ("SECPROF_CONTROLPLANE", "default", "1.19.1")
-OLD = ("SECPROF_CONTROLPLANE_OLD", "old", "1.13.4")
-
 
 @pytest.fixture(
-    params=[(NEW, "ClusterPolicy"), (NEW, "ValidatingPolicy"), (OLD, "ClusterPolicy")],
+    params=[(newest, "ClusterPolicy"), (newest, "ValidatingPolicy"), (oldest, "ClusterPolicy")],
     ids=["1.19.1-cpol", "1.19.1-vpol", "1.13.4-cpol"],
 )
 def engine(request: pytest.FixtureRequest) -> tuple[controlplane.ControlPlane, str]:
-    (variable, name, version), target = request.param
-    return controlplane.up(os.environ.get(variable, name), kyverno=version), target
+    bring_up, target = request.param
+    return bring_up(), target
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 import controlplane
 from launch import broker
 from tests.contract.job import NAMESPACES, clear
-from tests.contract.planes import Plane, eventually
+from tests.contract.planes import Plane, eventually, newest
 
 pytestmark = pytest.mark.controlplane
 
@@ -113,7 +113,7 @@ def target(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def plane() -> Iterator[controlplane.ControlPlane]:
-    plane = controlplane.up(os.environ.get("SECPROF_CONTROLPLANE", "default"))
+    plane = newest()
     raw = Plane(plane.kubeconfig)
     clear(raw)
     for namespace in NAMESPACES:
