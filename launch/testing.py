@@ -15,9 +15,9 @@ from controlplane.state import state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# tests/scheduling.py keeps those of a control plane or a browser on one of the two.
+# tests/scheduling.py says which of the two runs what.
 EVERYTHING = ("-n", "2", "--cov", "--cov-report", "term:skip-covered")
-CONTRACT = ("tests/contract", "-m", "controlplane")
+CONTRACT = ("tests/contract", "-m", "controlplane", "-n", "2")
 
 
 def main(arguments: list[str] | None = None) -> int:
