@@ -114,8 +114,8 @@ class CollectionWork:
             raise RunLost
 
 
-def read_and_store(work: CollectionWork) -> None:
-    """Read every kind, then store what was read to its end.
+def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
+    """Read every kind, then store what was read to its end; give the workloads that were read, and their tops.
 
     Raises ClusterError when the first call fails already, RunLost.
     """
@@ -139,6 +139,7 @@ def read_and_store(work: CollectionWork) -> None:
         _note_kyverno(work, engines)
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
+    return snapshot, tops
 
 
 POLICY_KINDS = {
@@ -165,13 +166,13 @@ def read_kind(
         if isinstance(error, ENDS_THE_RUN):
             work.broken_by = error
         work.failures[name] = error
-        _mark_failed(work, resource, error.message)
+        mark_failed(work, resource, error.message)
         return None
     work.counts[name] = len(items)
     return items
 
 
-def _mark(work: CollectionWork, resource: Resource) -> None:
+def mark(work: CollectionWork, resource: Resource) -> None:
     """Note that this kind's rows are those of this run."""
     name = kind_name(resource)
     KindSnapshot.objects.update_or_create(
@@ -189,7 +190,8 @@ def _mark(work: CollectionWork, resource: Resource) -> None:
     work.stored_kinds.append(name)
 
 
-def _mark_failed(work: CollectionWork, resource: Resource, message: str) -> None:
+def mark_failed(work: CollectionWork, resource: Resource, message: str) -> None:
+    """Note why this kind was not read to its end; its rows stay those of before."""
     KindSnapshot.objects.update_or_create(
         cluster=work.cluster,
         kind=kind_name(resource),
@@ -218,7 +220,7 @@ def _store_namespaces(
     replace_rows(
         ObservedNamespace, scope=work.scope, key=("name",), compared=("content_hash",), rows=rows
     )
-    _mark(work, NAMESPACES)
+    mark(work, NAMESPACES)
 
 
 def _engine_namespaces(work: CollectionWork, engines: list[Engine] | None) -> frozenset[str]:
@@ -286,7 +288,7 @@ def _store_policies(
         compared=("resource_version", "digest"),
         rows=rows,
     )
-    _mark(work, resource)
+    mark(work, resource)
 
 
 # Workloads
@@ -342,7 +344,7 @@ def _store_workloads(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str
             rows=snapshot.posture_tallies(tops, _control_sets()),
         )
     for resource in whole:
-        _mark(work, resource)
+        mark(work, resource)
 
 
 def _known_pod_counts(work: CollectionWork, snapshot: Snapshot) -> Mapping[str, int] | None:
@@ -395,7 +397,7 @@ def _store_results(work: CollectionWork, results: ResultSnapshot) -> None:
         rows=tallies,
     )
     for resource in REPORT_KINDS:
-        _mark(work, resource)
+        mark(work, resource)
 
 
 def _note_kyverno(work: CollectionWork, engines: list[Engine]) -> None:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from policies import dispatch
 from policies.actions import audit
 from policies.actions.collected_kinds import CollectionWork, RunLost, read_and_store
+from policies.actions.collected_profiles import collect_profiles
 from policies.actions.connections import connected
 from policies.actions.engine import note_contact_failure
 from policies.actions.errors import Busy
@@ -75,7 +76,8 @@ def _collect(cluster: Cluster, run: CollectionRun, by: Actor) -> None:
 
 def _read(work: CollectionWork) -> None:
     try:
-        read_and_store(work)
+        snapshot, tops = read_and_store(work)
+        collect_profiles(work, snapshot, tops)
     except ClusterError as error:
         work.broken_by = error
     if work.broken_by is not None:

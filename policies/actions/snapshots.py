@@ -8,11 +8,18 @@ from typing import Any
 
 from policies.actions.storing import Fields, Key, content_hash
 from policies.domain.controls import SECCOMP_CONTROLS
+from policies.domain.inventory import (
+    ANYWHERE,
+    Named,
+    Placement,
+    placement_of,
+    references_of,
+)
 from policies.domain.objects import Controller, CronJob, Workload, WorkloadKind
 from policies.domain.ownership import Owned, Top, resolve_tops
 from policies.domain.parameters import Parameters
 from policies.domain.posture import Finding, Posture, Role, assess, patch_for
-from policies.domain.posture.pods import API_VERSION
+from policies.domain.posture.pods import API_VERSION, pod_parts
 from policies.domain.reports import Outcome, Result
 
 ALL_CONTROLS = SECCOMP_CONTROLS
@@ -53,6 +60,10 @@ class Seen:
     findings: tuple[Finding, ...]
     fields: Fields
     """The columns of its row; empty for an object that will have none unless it has findings of its own."""
+    named: tuple[Named, ...] = ()
+    """The Localhost profiles that its containers ask for."""
+    placement: Placement = ANYWHERE
+    """Where its pods may run; only read where it names a profile."""
 
 
 def see(kind: WorkloadKind, workload: Workload) -> Seen:
@@ -64,6 +75,7 @@ def see(kind: WorkloadKind, workload: Workload) -> Seen:
     has_known_owner = (
         controller is not None and (controller.api_version, controller.kind) in _OWNERS
     )
+    named = references_of(posture.containers)
     return Seen(
         kind=kind,
         uid=meta.uid,
@@ -74,6 +86,8 @@ def see(kind: WorkloadKind, workload: Workload) -> Seen:
         applicable=posture.applicable,
         findings=posture.findings,
         fields=_fields(kind, workload, posture) if posture.findings or not has_known_owner else {},
+        named=named,
+        placement=placement_of(kind, pod_parts(workload)[1]) if named else ANYWHERE,
     )
 
 

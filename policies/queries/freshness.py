@@ -8,7 +8,13 @@ from enum import StrEnum
 
 from django.conf import settings
 
+from policies.cluster.gateway import PROFILE_KINDS
 from policies.models import Cluster, CollectionRun, KindSnapshot
+
+OPTIONAL_KINDS = frozenset(
+    f"{kind.plural}.{kind.group}" if kind.group else kind.plural for kind in PROFILE_KINDS
+)
+"""Kinds without which a picture is complete: no verdict on a flip rests on them."""
 
 
 class StripState(StrEnum):
@@ -44,7 +50,11 @@ def data_strips(clusters: Sequence[Cluster], *, now: datetime) -> dict[int, Data
     """Say for each cluster how old and complete its data is, by cluster id, in two queries."""
     ids = [cluster.pk for cluster in clusters]
     snapshots: dict[int, list[KindSnapshot]] = defaultdict(list)
-    for row in KindSnapshot.objects.filter(cluster_id__in=ids).order_by("kind"):
+    for row in (
+        KindSnapshot.objects.filter(cluster_id__in=ids)
+        .exclude(kind__in=OPTIONAL_KINDS)
+        .order_by("kind")
+    ):
         snapshots[row.cluster_id].append(row)
     running = set(
         CollectionRun.objects.filter(
