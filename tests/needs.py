@@ -43,6 +43,7 @@ def needs() -> tuple[Need, ...]:
     """Look at this machine once per run."""
     return (
         Need("controlplane", "Go", go_path() is not None, ("SECPROF_REQUIRE_CONTROLPLANE", "CI")),
+        Need("jq", "jq", shutil.which("jq") is not None, ("CI",)),
         Need("browser", "Chromium", chromium_path() is not None, ("CI",)),
     )
 
