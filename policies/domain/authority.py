@@ -26,6 +26,7 @@ class Act(StrEnum):
     DECIDE_FLIP = "approve or decline a flip"
     WITHDRAW_FLIP = "withdraw this flip"
     ROLL_BACK = "roll back"
+    DECLARE_PROFILES = "declare which profiles lie on nodes"
 
 
 ALLOWED: dict[Act, frozenset[Role]] = {
@@ -40,11 +41,19 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.DECIDE_FLIP: frozenset({Role.ADMIN, Role.APPROVER}),
     Act.WITHDRAW_FLIP: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.ROLL_BACK: frozenset({Role.ADMIN, Role.OPERATOR, Role.APPROVER}),
+    Act.DECLARE_PROFILES: frozenset({Role.ADMIN}),
 }
 
 
 FOR_PEOPLE = frozenset(
-    {Act.CREATE_VARIANT, Act.REQUEST_FLIP, Act.DECIDE_FLIP, Act.WITHDRAW_FLIP, Act.ROLL_BACK}
+    {
+        Act.CREATE_VARIANT,
+        Act.REQUEST_FLIP,
+        Act.DECIDE_FLIP,
+        Act.WITHDRAW_FLIP,
+        Act.ROLL_BACK,
+        Act.DECLARE_PROFILES,
+    }
 )
 """What the system never does by itself."""
 ONLY_PEOPLE = "People decide, not the system."

@@ -33,6 +33,10 @@ _TEXTS = {
     "collection.requested": "asked to collect {cluster}",
     "collection.incomplete": "could not collect everything from {cluster}",
     "variant.created": "created the variant {variant} on {cluster}",
+    "inventory.pool_declared": "declared the node pool {pool} on {cluster}",
+    "inventory.pool_withdrawn": "withdrew the node pool {pool} on {cluster}",
+    "inventory.profile_declared": "declared {value} on the node pool {pool} of {cluster}",
+    "inventory.profile_withdrawn": "withdrew {value} from the node pool {pool} of {cluster}",
     "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
     "flip.requested": "asked to {what}",
     "flip.approved": "approved: {what}",
@@ -98,6 +102,8 @@ def _text(event: Event) -> str:
         namespaces=listed(event.namespaces),
         what=_what(event),
         thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
+        pool=event.details.get("pool", ""),
+        value=event.details.get("value", ""),
     )
 
 
