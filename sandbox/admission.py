@@ -14,6 +14,7 @@ from policies.domain.parameters import Parameters
 from policies.domain.posture import assess
 from sandbox import policy as engine
 from sandbox.faults import Fault, is_set
+from sandbox.pods import pod_spec
 from sandbox.policy import Policy, Rule
 from sandbox.refused import refused
 from sandbox.store import Manifest, Store
@@ -23,11 +24,6 @@ SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
 FILTERED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 FILTERED_KINDS = frozenset({"ReplicaSet"})
 """Kyverno is asked about both, and by its default `resourceFilters` has nothing to say."""
-POD_SPEC_PATHS = {
-    "Pod": ("spec",),
-    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
-}
-TEMPLATE_PATH = ("spec", "template", "spec")
 ENGINE_VIEW = "engineView"
 
 
@@ -54,8 +50,7 @@ class Request:
 
     @property
     def changes_pod_spec(self) -> bool:
-        path = POD_SPEC_PATHS.get(self.kind, TEMPLATE_PATH)
-        return self.old is None or _at(self.manifest, path) != _at(self.old, path)
+        return self.old is None or pod_spec(self.manifest) != pod_spec(self.old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +221,3 @@ def _warning(failure: Failure) -> str:
 
 def _sentence(failure: Failure) -> str:
     return f"Policy {failure.policy.name} failed: {failure.message}"
-
-
-def _at(manifest: Manifest, path: tuple[str, ...]) -> object:
-    found: object = manifest
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from policies.cluster.gateway import CLUSTER_POLICIES, NAMESPACES, Answer, Resource
-from sandbox import defaulting, kinds
+from policies.cluster.gateway import CLUSTER_POLICIES, NAMESPACES, PODS, Answer, Resource
+from sandbox import apparmor, defaulting, kinds, validation
 from sandbox.admission import Request, review, silence
 from sandbox.faults import Fault, is_set
 from sandbox.refused import exists_already, not_found, not_fulfilled
@@ -45,8 +45,11 @@ class ApiServer:
             key = key_of(manifest)
             self._require_namespace(resource, manifest)
             defaulting.fill_in(manifest)
-            defaulting.check(manifest)
-            warnings = () if forced else self._admit(resource, Request("CREATE", manifest))
+            warnings = apparmor.copy_annotations(manifest) if resource == PODS else ()
+            validation.check(manifest)
+            warnings += apparmor.template_warnings(manifest)
+            if not forced:
+                warnings += self._admit(resource, Request("CREATE", manifest))
             if self._store.find(key) is not None:
                 raise exists_already(resource, key.name)
             if key.kind in kinds.POLICY_KINDS:
@@ -77,12 +80,15 @@ class ApiServer:
             _meet_replace_guards(resource, old, uid, version)
             _keep_own_fields(manifest, old)
             defaulting.fill_in(manifest)
-            defaulting.check(manifest)
+            validation.check(manifest, old)
             request = Request("UPDATE", manifest, old, subresource)
-            warnings = () if forced else self._admit(resource, request)
+            changed = _content(manifest) != _content(old)
+            warnings = apparmor.template_warnings(manifest) if changed else ()
+            if not forced:
+                warnings += self._admit(resource, request)
             if manifest == old:
                 return Answer(manifest, warnings)
-            if manifest.get("spec") != old.get("spec"):
+            if changed:
                 manifest["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
             self._sign(manifest)
             return self._finish(manifest, warnings, dry_run=dry_run)
@@ -137,7 +143,7 @@ class ApiServer:
 
     def _run_engine_on(self, manifest: Manifest) -> None:
         """Let the engine write the status of a policy, which moves its resource version once more."""
-        if manifest["kind"] not in kinds.POLICY_KINDS or is_set(self._store, Fault.ENGINE_DOWN):
+        if manifest["kind"] not in kinds.ENGINE_KINDS or is_set(self._store, Fault.ENGINE_DOWN):
             return
         status = policy_status(manifest, timestamp(self._clock()))
         if _without_times(status) != _without_times(manifest.get("status")):
@@ -148,7 +154,7 @@ class ApiServer:
     def settle_policies(self) -> None:
         """Let the engine catch up with policies that were written while it was off."""
         with self._store.transaction():
-            for resource in kinds.CUSTOM[:2]:
+            for resource in kinds.ENGINE_POLICIES:
                 for manifest in self._store.objects(resource.group, resource.kind):
                     self._run_engine_on(manifest)
 
@@ -197,6 +203,11 @@ def _deprecation(resource: Resource) -> tuple[str, ...]:
 def _label_namespace(manifest: Manifest) -> None:
     metadata = manifest["metadata"]
     metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
+
+
+def _content(manifest: Manifest) -> tuple[object, object]:
+    """What a new generation is counted for."""
+    return manifest.get("spec"), manifest.get("template")
 
 
 def _keep_own_fields(manifest: Manifest, old: Manifest) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sandbox import shapes
+from sandbox import confinement, shapes
 from sandbox.api_server import ApiServer, timestamp
 from sandbox.controllers import NODES, roll_out, suffix, with_token
 from sandbox.store import Manifest, Store
@@ -77,7 +77,7 @@ def manifests(which: Which) -> Iterator[Manifest]:
             continue
         workload = _workload(line)
         if line.kind == "Pod":
-            spec = shapes.build(line.shape, _image(line))
+            spec, _ = _pod_spec(line)
             if "ephemeralContainers" in spec:
                 continue
             workload = {**workload, "spec": spec}
@@ -94,13 +94,16 @@ def namespaces(which: Which) -> Iterator[tuple[str, str]]:
 
 def lines(which: Which) -> Iterator[Line]:
     """Give each workload of a cluster, in the order of the file."""
-    namespace = team = ""
+    namespace = team = apparmor = ""
     for words in _rows(which):
         if words[0] == "namespace":
-            namespace, team = words[1], _options(words[2:]).get("team", "")
+            options = _options(words[2:])
+            namespace, team = words[1], options.get("team", "")
+            apparmor = options.get("apparmor", "none")
         else:
             kind, name, shape, *rest = words
-            yield Line(namespace, team, kind, name, shape, _options(rest))
+            options = {"apparmor": apparmor, **_options(rest)}
+            yield Line(namespace, team, kind, name, shape, options)
 
 
 def _rows(which: Which) -> Iterator[list[str]]:
@@ -164,23 +167,33 @@ def _once(template: Manifest) -> Manifest:
 
 
 def _template(line: Line) -> Manifest:
+    spec, annotations = _pod_spec(line)
     metadata: Manifest = {"labels": {"app": _label(line)}}
-    if annotations := shapes.ANNOTATIONS.get(line.shape):
-        metadata["annotations"] = dict(annotations)
-    return {"metadata": metadata, "spec": shapes.build(line.shape, _image(line))}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"metadata": metadata, "spec": spec}
+
+
+def _pod_spec(line: Line) -> tuple[Manifest, dict[str, str]]:
+    """Build the pod of a line, with its annotations."""
+    spec = shapes.build(line.shape, _image(line))
+    confined = confinement.confine(spec, line.options["apparmor"])
+    return spec, {**shapes.ANNOTATIONS.get(line.shape, {}), **confined}
 
 
 def _pod(line: Line) -> Manifest:
     metadata = _metadata(line)
     mirror = line.kind == "Mirror"
     node = NODES[0]
+    spec, annotations = _pod_spec(line)
+    if annotations:
+        metadata["annotations"] = annotations
     if mirror:
         metadata["name"] = f"{line.name}-{node}"
         metadata["annotations"] = {"kubernetes.io/config.mirror": suffix(line.name, length=12)}
         metadata["ownerReferences"] = [
             {"apiVersion": "v1", "kind": "Node", "name": node, "uid": node, "controller": True}
         ]
-    spec = shapes.build(line.shape, _image(line))
     return {
         "apiVersion": "v1",
         "kind": "Pod",

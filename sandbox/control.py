@@ -94,6 +94,10 @@ class Sandbox:
             manifest["spec"]["replicas"] = replicas
             return self._server.replace(manifest)
 
+    def admit(self, manifest: Manifest) -> Answer:
+        """Ask whether this object could be created (dry-run). Raises ClusterError."""
+        return self._server.create(manifest, dry_run=True)
+
     def admit_update(self, manifest: Manifest) -> Answer:
         """Ask whether this update would be admitted (dry-run); `manifest` is the whole new object."""
         return self._server.replace(_namespaced(manifest), dry_run=True)

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from policies.cluster import errors
 from policies.cluster.gateway import Resource
-from sandbox.kinds import full_name
 from sandbox.refused import refused
 from sandbox.store import Store
 
@@ -67,7 +66,7 @@ def meet_authorisation(store: Store, resource: Resource, verb: str) -> None:
         if found.fault is Fault.FORBIDDEN and found.target in ("", resource.plural):
             raise refused(
                 403,
-                f'{full_name(resource)} is forbidden: User "secprof" cannot {verb} resource '
+                f'{resource.full_name} is forbidden: User "secprof" cannot {verb} resource '
                 f'"{resource.plural}" in API group "{resource.group}" at the cluster scope',
             )
 

@@ -4,7 +4,12 @@ from policies.cluster import gateway
 from policies.cluster.gateway import Resource
 from sandbox.store import Key, Manifest
 
-BUILT_IN = (gateway.NAMESPACES, *gateway.WORKLOADS)
+BUILT_IN = (
+    gateway.NAMESPACES,
+    *gateway.WORKLOADS,
+    gateway.NATIVE_POLICIES,
+    gateway.NATIVE_BINDINGS,
+)
 CUSTOM = (
     gateway.CLUSTER_POLICIES,
     gateway.VALIDATING_POLICIES,
@@ -17,7 +22,13 @@ VERSIONS = {
 }
 BY_PLURAL = {(resource.group, resource.plural): resource for resource in (*BUILT_IN, *CUSTOM)}
 BY_KIND = {(resource.group, resource.kind): resource for resource in (*BUILT_IN, *CUSTOM)}
-POLICY_KINDS = (gateway.CLUSTER_POLICIES.kind, gateway.VALIDATING_POLICIES.kind)
+
+ENGINE_POLICIES = (gateway.CLUSTER_POLICIES, gateway.VALIDATING_POLICIES)
+"""Those that Kyverno carries out."""
+ENGINE_KINDS = tuple(resource.kind for resource in ENGINE_POLICIES)
+NATIVE_KINDS = (gateway.NATIVE_POLICIES.kind, gateway.NATIVE_BINDINGS.kind)
+"""Those that the API server carries out by itself."""
+POLICY_KINDS = (*ENGINE_KINDS, *NATIVE_KINDS)
 
 
 def is_served(resource: Resource) -> bool:
@@ -26,8 +37,8 @@ def is_served(resource: Resource) -> bool:
 
 
 def is_built_in(resource: Resource) -> bool:
-    """Say whether a list leaves out apiVersion and kind of each item, as it does for built-in kinds."""
-    return resource.group == "" or "." not in resource.group
+    """Say whether the API server itself knows this group; those of custom resources have a dot in their name."""
+    return "." not in resource.group or resource.group == gateway.NATIVE_POLICIES.group
 
 
 def resource_of(manifest: Manifest) -> Resource:
@@ -39,8 +50,3 @@ def resource_of(manifest: Manifest) -> Resource:
 
 def key_for(resource: Resource, name: str, namespace: str = "") -> Key:
     return Key(resource.group, resource.kind, namespace if resource.namespaced else "", name)
-
-
-def full_name(resource: Resource) -> str:
-    """The name as the API server writes it in its errors: `deployments.apps`, `pods`."""
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural

@@ -5,7 +5,7 @@ import json
 from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import Resource
 from policies.cluster.refusals import refusal
-from sandbox.kinds import full_name, is_built_in
+from sandbox.kinds import is_built_in
 
 
 def refused(status: int, text: str) -> ClusterError:
@@ -15,7 +15,7 @@ def refused(status: int, text: str) -> ClusterError:
 
 
 def not_found(resource: Resource, name: str) -> ClusterError:
-    return refused(404, f'{full_name(resource)} "{name}" not found')
+    return refused(404, f'{resource.full_name} "{name}" not found')
 
 
 def not_served(resource: Resource) -> ClusterError:
@@ -26,12 +26,13 @@ def not_served(resource: Resource) -> ClusterError:
 
 
 def exists_already(resource: Resource, name: str) -> ClusterError:
-    return refused(409, f'{full_name(resource)} "{name}" already exists')
+    return refused(409, f'{resource.full_name} "{name}" already exists')
 
 
 def not_fulfilled(resource: Resource, name: str, why: str) -> ClusterError:
-    return refused(409, f'Operation cannot be fulfilled on {full_name(resource)} "{name}": {why}')
+    return refused(409, f'Operation cannot be fulfilled on {resource.full_name} "{name}": {why}')
 
 
-def invalid(kind: str, name: str, why: str) -> ClusterError:
+def invalid(resource: Resource, name: str, why: str) -> ClusterError:
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     return refused(422, f'{kind} "{name}" is invalid: {why}')

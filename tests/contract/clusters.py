@@ -54,6 +54,10 @@ class Cluster(ABC):
         """Create an object as anybody would, through admission. Raises ClusterError."""
 
     @abstractmethod
+    def try_out(self, manifest: Manifest, namespace: str = "") -> Answer:
+        """Ask whether an object could be created (dry-run). Raises ClusterError."""
+
+    @abstractmethod
     def patch(self, manifest: Manifest, namespace: str, change: Manifest) -> Answer:
         """Merge a change into an object, through admission. Raises ClusterError."""
 
@@ -138,6 +142,9 @@ class SandboxCluster(Cluster):
     def apply(self, manifest: Manifest, namespace: str = "") -> Answer:
         return self.sandbox.create(within(manifest, namespace))
 
+    def try_out(self, manifest: Manifest, namespace: str = "") -> Answer:
+        return self.sandbox.admit(within(manifest, namespace))
+
     def patch(self, manifest: Manifest, namespace: str, change: Manifest) -> Answer:
         name = manifest["metadata"]["name"]
         resource = resource_of(manifest)
@@ -184,6 +191,10 @@ class RealCluster(Cluster):
         if not namespace:  # what lies in a namespace goes with it
             self._made.append((manifest, namespace))
         return answer
+
+    def try_out(self, manifest: Manifest, namespace: str = "") -> Answer:
+        path = path_of(manifest["apiVersion"], manifest["kind"], namespace)
+        return self._send("POST", path, manifest, dry_run=True)
 
     def patch(self, manifest: Manifest, namespace: str, change: Manifest) -> Answer:
         path = object_path(manifest, namespace)

@@ -28,10 +28,13 @@ _CLUSTER_SCOPED = {
     "clusterpolicies",
     "validatingpolicies",
     "validatingwebhookconfigurations",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
 }
 _IRREGULAR = {
     "ClusterPolicy": "clusterpolicies",
     "ValidatingPolicy": "validatingpolicies",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 
 
