@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 NEWEST_KUBERNETES = (1, 36)
 APPARMOR_FIELDS_SINCE = (1, 30)
+SECCOMP_ANNOTATIONS_UNTIL = (1, 24)
+CRI_O = "cri-o"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,11 @@ class ClusterFacts:
     def has_apparmor_fields(self) -> bool:
         """Before 1.30 the API server drops `appArmorProfile`."""
         return self.kubernetes >= APPARMOR_FIELDS_SINCE
+
+    @property
+    def reads_seccomp_annotations(self) -> bool:
+        """Kubelets up to 1.24 read the alpha annotations of seccomp; later ones pass over them."""
+        return self.kubernetes <= SECCOMP_ANNOTATIONS_UNTIL
 
 
 TYPICAL = ClusterFacts()

@@ -69,6 +69,7 @@ class AppArmorProfile(_Read, frozen=True, gc=False, rename="camel"):
 
 class Capabilities(_Read, frozen=True, gc=False, rename="camel"):
     add: tuple[str, ...] | None = None
+    drop: tuple[str, ...] | None = None
 
 
 class SecurityContext(_Read, frozen=True, gc=False, rename="camel"):
@@ -77,7 +78,15 @@ class SecurityContext(_Read, frozen=True, gc=False, rename="camel"):
     seccomp_profile: SeccompProfile | None = None
     app_armor_profile: AppArmorProfile | None = None
     privileged: bool | None = None
+    allow_privilege_escalation: bool | None = None
     capabilities: Capabilities | None = None
+    read_only_root_filesystem: bool | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+
+
+class ContainerPort(_Read, frozen=True, gc=False, rename="camel"):
+    host_port: int | None = None
 
 
 class Container(_Read, frozen=True, gc=False, rename="camel"):
@@ -85,6 +94,16 @@ class Container(_Read, frozen=True, gc=False, rename="camel"):
     image: str = ""
     restart_policy: str | None = None
     security_context: SecurityContext | None = None
+    ports: tuple[ContainerPort, ...] | None = None
+
+
+class HostPath(_Read, frozen=True, gc=False, rename="camel"):
+    path: str = ""
+
+
+class Volume(_Read, frozen=True, gc=False, rename="camel"):
+    name: str = ""
+    host_path: HostPath | None = None
 
 
 class PodOS(_Read, frozen=True, gc=False, rename="camel"):
@@ -134,6 +153,11 @@ class PodSpec(_Read, frozen=True, gc=False, rename="camel"):
     affinity: Affinity | None = None
     tolerations: tuple[Toleration, ...] | None = None
     runtime_class_name: str | None = None
+    host_network: bool | None = None
+    host_pid: bool | None = msgspec.field(default=None, name="hostPID")
+    host_ipc: bool | None = msgspec.field(default=None, name="hostIPC")
+    host_users: bool | None = None
+    volumes: tuple[Volume, ...] | None = None
 
 
 class PodStatus(_Read, frozen=True, gc=False, rename="camel"):
@@ -142,7 +166,7 @@ class PodStatus(_Read, frozen=True, gc=False, rename="camel"):
 
 class PodTemplateSpec(_Read, frozen=True, gc=False, rename="camel"):
     spec: PodSpec
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta | None = None
 
 
 class TemplatedSpec(_Read, frozen=True, gc=False, rename="camel"):
@@ -155,7 +179,7 @@ class TemplatedSpec(_Read, frozen=True, gc=False, rename="camel"):
 
 class JobTemplate(_Read, frozen=True, gc=False, rename="camel"):
     spec: TemplatedSpec
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta | None = None
 
 
 class CronJobSpec(_Read, frozen=True, gc=False, rename="camel"):

@@ -1,5 +1,6 @@
 """Posture: the profile that each container of a workload gets, what is wrong with it, and what would fix it."""
 
+from policies.domain.posture.assessment import assess
 from policies.domain.posture.patches import patch_for
 from policies.domain.posture.pods import pod_of
 from policies.domain.posture.records import (
@@ -16,7 +17,6 @@ from policies.domain.posture.records import (
     UnreadablePodSpec,
     Weakness,
 )
-from policies.domain.posture.seccomp import assess
 
 __all__ = [
     "ContainerPosture",

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from policies.domain.objects import Container, Workload, WorkloadKind
+from policies.domain.posture.declared import LIST_OF_ROLE
 from policies.domain.posture.pods import API_VERSION, POD_PATH, pod_parts
 from policies.domain.posture.records import Finding
-from policies.domain.posture.seccomp import LIST_OF_ROLE
 
 _RUNTIME_DEFAULT = {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
 _POD_NOTE = "# A running pod cannot be changed: create it anew with these fields.\n"

@@ -1,6 +1,7 @@
 """Where each kind keeps its pod: the typed spec with its path, and the manifest of the pod it would create."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from policies.domain.objects import (
@@ -38,15 +39,23 @@ API_VERSION: dict[WorkloadKind, str] = {
     WorkloadKind.CRON_JOB: "batch/v1",
 }
 
+_NO_METADATA = ObjectMeta()
 _API_ACCESS_VOLUME = "kube-api-access-"
 _MIRROR_ANNOTATIONS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
 # The server computes `priority` from the class and refuses any other number.
 _SET_BY_SERVER = ("nodeName", "priority", "ephemeralContainers")
 
 
+@cache
 def spec_path(kind: WorkloadKind) -> str:
     """Say where the pod spec stands in an object of this kind, for instance `spec.template.spec`."""
     return ".".join((*POD_PATH[kind], "spec"))
+
+
+@cache
+def annotations_path(kind: WorkloadKind) -> str:
+    """Say where the annotations that reach the pod stand, for instance `spec.template.metadata.annotations`."""
+    return ".".join((*POD_PATH[kind], "metadata", "annotations"))
 
 
 def pod_parts(workload: Workload) -> tuple[ObjectMeta, PodSpec]:
@@ -61,7 +70,7 @@ def pod_parts(workload: Workload) -> tuple[ObjectMeta, PodSpec]:
         template = _template(workload)
         if template is None:
             raise UnreadablePodSpec("The object has no pod template.")
-        metadata, spec = template.metadata, template.spec
+        metadata, spec = template.metadata or _NO_METADATA, template.spec
     if not spec.containers:
         raise UnreadablePodSpec("The pod spec has no containers.")
     return metadata, spec

@@ -39,6 +39,7 @@ class Case:
 
 
 def container(name: str, profile: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Build a container; `profile` is its seccomp profile, `more` what else its security context holds."""
     built = {"name": name, "image": "secprof.invalid/case:none"}
     restart = more.pop("restartPolicy", None)
     context = dict(more)
@@ -57,10 +58,14 @@ def pod(
     init: tuple[dict[str, Any], ...] = (),
     ephemeral: tuple[dict[str, Any], ...] = (),
     os: str = "",
+    **context: Any,
 ) -> dict[str, Any]:
+    """Build a pod spec; `profile` is the pod's seccomp profile, `context` what else its security context holds."""
     spec: dict[str, Any] = {"containers": list(containers)}
     if profile is not None:
-        spec["securityContext"] = {"seccompProfile": profile}
+        context["seccompProfile"] = profile
+    if context:
+        spec["securityContext"] = context
     if init:
         spec["initContainers"] = list(init)
     if ephemeral:

@@ -114,15 +114,6 @@ def test_assess_with_one_control_leaves_out_the_other() -> None:
     assert [f.control for f in posture.findings] == [Control.DENY_UNCONFINED_SECCOMP]
 
 
-def test_assess_without_controls_still_shows_the_containers() -> None:
-    workload = decoded(WorkloadKind.POD, wrapped(WorkloadKind.POD, pod(container("c"))))
-
-    posture = assess(WorkloadKind.POD, workload, controls=())
-
-    assert posture.findings == ()
-    assert len(posture.containers) == 1
-
-
 def test_assess_names_dead_annotations_of_pod_and_containers() -> None:
     keys = {
         "seccomp.security.alpha.kubernetes.io/pod": "runtime/default",
