@@ -1,5 +1,6 @@
 """Profiles on nodes: what is known of them, where pods may run, and whether what a container names is there."""
 
+from policies.domain.inventory.grouping import pool_of
 from policies.domain.inventory.installed import installed_references
 from policies.domain.inventory.placement import (
     ANYWHERE,
@@ -24,13 +25,13 @@ from policies.domain.inventory.records import (
     Verdict,
 )
 from policies.domain.inventory.references import Named, references_of
-from policies.domain.inventory.verdicts import Judge, verdict, worst
+from policies.domain.inventory.verdicts import Lookup, verdict, worst
 
 __all__ = [
     "ANYWHERE",
     "Availability",
     "Inventory",
-    "Judge",
+    "Lookup",
     "Named",
     "Node",
     "NodeStatus",
@@ -47,6 +48,7 @@ __all__ = [
     "installed_references",
     "placement_fields",
     "placement_of",
+    "pool_of",
     "read_placement",
     "references_of",
     "verdict",

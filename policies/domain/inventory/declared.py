@@ -10,12 +10,12 @@ from policies.domain.inventory.records import Availability, Node, Outcome, Pool,
 def on_declared_node(
     reference: Reference, node: Node, pools: tuple[Pool, ...]
 ) -> tuple[Outcome, str]:
-    """Judge one profile on one node by the pools that hold it, with a word or two for it."""
+    """Lookup one profile on one node by the pools that hold it, with a word or two for it."""
     return _judged(reference, [pool for pool in pools if pool.holds(node)])
 
 
 def on_pool(reference: Reference, pool: Pool) -> tuple[Outcome, str]:
-    """Judge one profile on the nodes of one pool."""
+    """Lookup one profile on the nodes of one pool."""
     return _judged(reference, [pool])
 
 

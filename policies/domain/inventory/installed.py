@@ -8,7 +8,7 @@ from policies.domain.inventory.declared import declared_values
 from policies.domain.inventory.operator import known_values
 from policies.domain.inventory.placement import ANYWHERE
 from policies.domain.inventory.records import GRACE, Inventory, Outcome, Reference
-from policies.domain.inventory.verdicts import Judge
+from policies.domain.inventory.verdicts import Lookup
 
 
 def installed_references(
@@ -19,8 +19,8 @@ def installed_references(
     A node that has only just joined does not shorten the list: it would refuse pods for as long as it takes to
     install. What lies on nodes by other means than the operator and the declared pools is not in it.
     """
-    judge = Judge(_settled(inventory, now), now)
-    if not _is_complete(judge, mechanism):
+    lookup = Lookup(_settled(inventory, now), now)
+    if not _is_complete(lookup, mechanism):
         return None
     observed = inventory.observed
     known = set(declared_values(mechanism, inventory.pools))
@@ -29,18 +29,18 @@ def installed_references(
     return tuple(
         value
         for value in sorted(known)
-        if judge.verdict(Reference(mechanism, value), ANYWHERE).outcome is Outcome.PASS
+        if lookup.verdict(Reference(mechanism, value), ANYWHERE).outcome is Outcome.PASS
     )
 
 
-def _is_complete(judge: Judge, mechanism: Mechanism) -> bool:
-    inventory = judge.inventory
+def _is_complete(lookup: Lookup, mechanism: Mechanism) -> bool:
+    inventory = lookup.inventory
     observed = inventory.observed
     if observed is not None and mechanism not in observed.missing:
         return mechanism not in observed.gaps and inventory.nodes is not None
     if inventory.nodes is None:
         return bool(inventory.pools) and all(mechanism in p.complete for p in inventory.pools)
-    takers = judge.takers(ANYWHERE)
+    takers = lookup.takers(ANYWHERE)
     return bool(takers) and all(
         any(pool.holds(node) and mechanism in pool.complete for pool in inventory.pools)
         for node, _ in takers

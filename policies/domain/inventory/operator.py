@@ -20,7 +20,7 @@ TRACE = "log-enricher-trace"
 APPARMOR_PREFIX = "localhost/"
 _SUFFIX = ".json"
 _UNDER_WAY = frozenset({"", ProfileState.PENDING, ProfileState.IN_PROGRESS})
-_BAD_ANYWHERE = {
+_OF_STATE = {
     ProfileState.PARTIAL: "is one part of a recording and is never installed",
     ProfileState.DISABLED: "is disabled",
     ProfileState.TERMINATING: "is being removed",
@@ -59,25 +59,33 @@ def known_values(mechanism: Mechanism, observed: Observed) -> tuple[str, ...]:
     return tuple(value_of(profile) for profile in _of(mechanism, observed))
 
 
-def trouble_of(profile: OperatorProfile, observed: Observed) -> str:
-    """Say why this profile is on no node, whichever; empty when its nodes decide."""
-    if profile.is_partial:
-        return f"{profile.name} {_BAD_ANYWHERE[ProfileState.PARTIAL]}."
-    if profile.is_disabled:
-        return f"{profile.name} {_BAD_ANYWHERE[ProfileState.DISABLED]}."
-    if profile.is_deleting:
-        return f"{profile.name} {_BAD_ANYWHERE[ProfileState.TERMINATING]}."
-    if profile.state in _BAD_ANYWHERE:
-        return f"{profile.name} {_BAD_ANYWHERE[ProfileState(profile.state)]}."
+def trouble_of(profile: OperatorProfile, observed: Observed) -> tuple[str, str] | None:
+    """Say in a word and in a sentence why this profile is on no node, whichever; None when its nodes decide."""
+    state = _state_of(profile)
+    if state in _OF_STATE:
+        return state.value, f"{profile.name} {_OF_STATE[state]}."
     if profile.mechanism is Mechanism.APPARMOR and observed.enables_apparmor is False:
-        return "The operator's AppArmor is switched off (enableAppArmor), so no node has it."
-    return ""
+        why = "The operator's AppArmor is switched off (enableAppArmor), so no node has it."
+        return "AppArmor off", why
+    return None
+
+
+def _state_of(profile: OperatorProfile) -> ProfileState:
+    """Say what holds for the profile as a whole: what it is beats what its status says, which may lag behind."""
+    if profile.is_partial:
+        return ProfileState.PARTIAL
+    if profile.is_disabled:
+        return ProfileState.DISABLED
+    if profile.is_deleting:
+        return ProfileState.TERMINATING
+    known = {state.value: state for state in ProfileState}
+    return known.get(profile.state, ProfileState.PENDING)
 
 
 def on_node(
     profile: OperatorProfile, state: str | None, node: Node, now: datetime
 ) -> tuple[Outcome, str]:
-    """Judge one profile on one node by what the daemon there says, with a word or two for it.
+    """Lookup one profile on one node by what the daemon there says, with a word or two for it.
 
     `state` is None when the node says nothing of this profile.
     """

@@ -50,8 +50,8 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Judges references against one inventory; keep one for many references, it remembers where pods may go."""
+class Lookup:
+    """Looks references up in one inventory; keep one for many, it remembers where pods may go."""
 
     inventory: Inventory
     now: datetime
@@ -75,17 +75,35 @@ class Judge:
             return self._not_of_operator(reference, placement, observed)
         return self._observed(profile, placement, observed)
 
+    def on_node(self, reference: Reference, node: Node) -> tuple[Outcome, str]:
+        """Say whether one node has a profile, with a word or two for it; who may use the node is not asked."""
+        if not node.is_linux:
+            return Outcome.NOT_APPLICABLE, "Windows"
+        observed, gap = self.inventory.observed, ""
+        if observed is not None and reference.mechanism not in observed.missing:
+            gap = observed.gaps.get(reference.mechanism, "")
+            profile = None if gap else operator.find_profile(reference, observed)
+            if profile is not None:
+                return self._on_node(profile, node, observed)
+        outcome, phrase = on_declared_node(reference, node, self.inventory.pools)
+        return (outcome, phrase) if outcome is Outcome.PASS or not gap else (Outcome.UNKNOWN, "")
+
+    def _on_node(
+        self, profile: OperatorProfile, node: Node, observed: Observed
+    ) -> tuple[Outcome, str]:
+        if trouble := operator.trouble_of(profile, observed):
+            return Outcome.FAIL, trouble[0]
+        states = observed.statuses.get(profile.key, {})
+        return operator.on_node(profile, states.get(node.name), node, self.now)
+
     def _observed(
         self, profile: OperatorProfile, placement: Placement, observed: Observed
     ) -> Verdict:
         if trouble := operator.trouble_of(profile, observed):
-            return Verdict(Outcome.FAIL, trouble)
+            return Verdict(Outcome.FAIL, trouble[1])
         if self.inventory.nodes is None:
             return Verdict(Outcome.UNKNOWN, self.inventory.nodes_gap)
-        states = observed.statuses.get(profile.key, {})
-        places = self._places(
-            placement, lambda node: operator.on_node(profile, states.get(node.name), node, self.now)
-        )
+        places = self._places(placement, lambda node: self._on_node(profile, node, observed))
         found = _summed(places, "node", "Installed on")
         if profile.mode == COMPLAIN:
             return _weakened(found, "It is in Complain mode: it records and denies nothing.")
@@ -161,7 +179,7 @@ def verdict(
     reference: Reference, placement: Placement, inventory: Inventory, now: datetime
 ) -> Verdict:
     """Say whether a profile is on every node that the pod may use."""
-    return Judge(inventory, now).verdict(reference, placement)
+    return Lookup(inventory, now).verdict(reference, placement)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

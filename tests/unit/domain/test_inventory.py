@@ -12,7 +12,7 @@ from policies.domain.inventory import (
     ANYWHERE,
     Availability,
     Inventory,
-    Judge,
+    Lookup,
     Node,
     Observed,
     Outcome,
@@ -21,6 +21,7 @@ from policies.domain.inventory import (
     Reference,
     Verdict,
     placement_of,
+    pool_of,
     references_of,
     verdict,
     worst,
@@ -274,10 +275,10 @@ def test_verdict_value_that_the_operator_tells_counts() -> None:
     assert judged("operator/elsewhere/a.json", inventory).outcome is Outcome.PASS
 
 
-def test_judge_many_nodes_names_three_and_counts_the_rest() -> None:
+def test_lookup_many_nodes_names_three_and_counts_the_rest() -> None:
     nodes = tuple(Node(f"n{number:04}", created_at=LONG_AGO) for number in range(5000))
 
-    found = Judge(seccomp({}, nodes), NOW).verdict(Reference(SECCOMP, "operator/a.json"), ANYWHERE)
+    found = Lookup(seccomp({}, nodes), NOW).verdict(Reference(SECCOMP, "operator/a.json"), ANYWHERE)
 
     assert len(found.nodes) == 5000
     assert found.reason.endswith("and 4997 more.")
@@ -297,3 +298,59 @@ def test_verdict_complain_mode_that_is_missing_somewhere_fails_and_is_not_weak()
     found = judged("k8s-web", Inventory(NODES, observed=observed(one, {})), APPARMOR)
 
     assert (found.outcome, found.is_weak) == (Outcome.FAIL, False)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "where", "expected"),
+    [
+        (seccomp(ALL), NODES[0], (Outcome.PASS, "Installed")),
+        (seccomp({}), NODES[0], (Outcome.FAIL, "no status")),
+        (seccomp(ALL, is_disabled=True), NODES[0], (Outcome.FAIL, "Disabled")),
+        (seccomp(ALL), Node("w", os="windows"), (Outcome.NOT_APPLICABLE, "Windows")),
+        (
+            declared(("web", {"operator/a.json"}), nodes=NODES),
+            NODES[0],
+            (Outcome.PASS, "declared"),
+        ),
+        (
+            declared(("web", {"x.json"}), nodes=NODES),
+            NODES[0],
+            (Outcome.FAIL, "not declared"),
+        ),
+        (
+            Inventory(NODES, observed=Observed(gaps={SECCOMP: "Forbidden."})),
+            NODES[0],
+            (Outcome.UNKNOWN, ""),
+        ),
+    ],
+)
+def test_on_node_says_what_the_node_has(
+    inventory: Inventory, where: Node, expected: tuple[Outcome, str]
+) -> None:
+    assert Lookup(inventory, NOW).on_node(Reference(SECCOMP, "operator/a.json"), where) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (node("a", "gpu"), "gpu"),
+        (node("b", "web"), "every"),
+        (Node("c"), "every"),
+    ],
+)
+def test_pool_of_node_is_the_narrowest_declared(where: Node, expected: str) -> None:
+    assert pool_of(where, (Pool("every"), Pool("gpu", selector={"pool": "gpu"}))) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"eks.amazonaws.com/nodegroup": "burst"}, "burst"),
+        ({"node-role.kubernetes.io/control-plane": ""}, "control plane"),
+        ({}, "other nodes"),
+    ],
+)
+def test_pool_of_node_that_nobody_declared_goes_by_its_labels(
+    labels: dict[str, str], expected: str
+) -> None:
+    assert pool_of(Node("a", labels=labels), ()) == expected
