@@ -21,6 +21,11 @@ def chromium_path() -> str | None:
     return next((path for name in _CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
+def parser_path() -> str | None:
+    """Find AppArmor's parser, where Debian puts it."""
+    return shutil.which("apparmor_parser", path="/usr/sbin:/sbin")
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """One marker, what its tests need, and the variables that turn a skip into a failure."""
@@ -45,6 +50,7 @@ def needs() -> tuple[Need, ...]:
         Need("controlplane", "Go", go_path() is not None, ("SECPROF_REQUIRE_CONTROLPLANE", "CI")),
         Need("jq", "jq", shutil.which("jq") is not None, ("CI",)),
         Need("browser", "Chromium", chromium_path() is not None, ("CI",)),
+        Need("apparmor", "apparmor_parser", parser_path() is not None, ("CI",)),
     )
 
 
