@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from policies.domain.library.labels import (
+    MANAGED_BY_LABEL,
+    MANAGER,
+    ROLE_LABEL,
+    VARIANT_LABEL,
+)
 from policies.domain.library.records import ObjectRole, Target
-from policies.domain.library.shapes import MANAGED_BY_LABEL, MANAGER, ROLE_LABEL, VARIANT_LABEL
 
 Manifest = Mapping[str, Any]
 

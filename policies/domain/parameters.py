@@ -22,7 +22,7 @@ _LOCATIONS = {Mechanism.SECCOMP: "/var/lib/kubelet/seccomp", Mechanism.APPARMOR:
 # What Kubernetes, a shell and a regular expression read alike; a pattern may hold `*` besides.
 _REFERENCE = re.compile(r"[A-Za-z0-9_.:@+/-]+")
 _PATTERN = re.compile(r"[A-Za-z0-9_.:@+/*-]+")
-_UNSAFE_PATH = re.compile(r"(^|/)\.{0,2}(/|$)")
+_UNSAFE_PATH = re.compile(r"(^|/)\.{0,2}(/|\Z)")
 
 
 class InvalidParameters(ValueError):

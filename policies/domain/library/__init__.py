@@ -1,11 +1,13 @@
 """The library: templates with parameters, the policy objects they compile to, and the pods that prove them."""
 
+from policies.domain.library.checks import Check, checks_of, names_at_fault
 from policies.domain.library.compile import (
     NAMESPACES_PER_TWIN,
     compile_objects,
     manifest_bytes,
-    probe_pods,
 )
+from policies.domain.library.labels import spec_of_manifest
+from policies.domain.library.probes import probe_pods
 from policies.domain.library.records import (
     API_VERSIONS,
     BINDING_KIND,
@@ -19,12 +21,14 @@ from policies.domain.library.records import (
     Template,
     VariantSpec,
 )
+from policies.domain.library.scope import judged_by, judged_kinds
 
 __all__ = [
     "API_VERSIONS",
     "BINDING_KIND",
     "NAMESPACES_PER_TWIN",
     "TEMPLATES",
+    "Check",
     "CompiledObject",
     "InvalidNamespace",
     "InvalidVariant",
@@ -33,7 +37,12 @@ __all__ = [
     "Target",
     "Template",
     "VariantSpec",
+    "checks_of",
     "compile_objects",
+    "judged_by",
+    "judged_kinds",
     "manifest_bytes",
+    "names_at_fault",
     "probe_pods",
+    "spec_of_manifest",
 ]

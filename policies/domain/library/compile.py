@@ -4,13 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from policies.domain.library import seccomp
+from policies.domain.library import native
+from policies.domain.library.cel import EXPRESSION_LIMIT
+from policies.domain.library.checks import variables_of
 from policies.domain.library.records import (
     CompiledObject,
     InvalidNamespace,
+    InvalidVariant,
     Manifest,
     ObjectRole,
-    ProbePods,
     Target,
     VariantSpec,
 )
@@ -22,21 +24,28 @@ NAMESPACES_PER_TWIN = 1000
 
 _SUFFIX = {
     ObjectRole.AUDIT: "",
+    ObjectRole.BINDING: "-audit",
     ObjectRole.TWIN: "-enforce",
     ObjectRole.COMPANION: "-enforce-debug",
 }
 
 
 def compile_objects(spec: VariantSpec, enforced: Iterable[str]) -> tuple[CompiledObject, ...]:
-    """Compile a variant: the Audit policy first, then its twins, then their companions.
+    """Compile a variant: the Audit policy first, then what makes it audit, its twins, and their companions.
 
     Raises:
-        InvalidNamespace: a name in `enforced` is not a DNS label.
+        InvalidNamespace: a name in `enforced` is not a DNS label, or that of an excluded namespace.
+        InvalidVariant: the lists among the parameters are too long for one policy.
     """
     namespaces = sorted(set(enforced))
     for namespace in namespaces:
         if not is_dns_label(namespace):
             raise InvalidNamespace(f"{namespace!r} is not the name of a namespace.")
+        if namespace in spec.parameters.excluded_namespaces:
+            raise InvalidNamespace(f"The parameters exclude the namespace {namespace}.")
+    for variable in variables_of(spec):
+        if len(variable.expression) >= EXPRESSION_LIMIT:
+            raise InvalidVariant("The lists of profiles are too long for one policy.")
     size = NAMESPACES_PER_TWIN
     parts = [tuple(namespaces[i : i + size]) for i in range(0, len(namespaces), size)]
     return tuple(_objects(spec, parts))
@@ -44,6 +53,8 @@ def compile_objects(spec: VariantSpec, enforced: Iterable[str]) -> tuple[Compile
 
 def _objects(spec: VariantSpec, parts: list[tuple[str, ...]]) -> Iterator[CompiledObject]:
     yield _object(spec, ObjectRole.AUDIT, 1, ())
+    if spec.target is Target.NATIVE:
+        yield _object(spec, ObjectRole.BINDING, 1, ())
     for number, part in enumerate(parts, start=1):
         yield _object(spec, ObjectRole.TWIN, number, part)
     if spec.target is Target.VALIDATING_POLICY:
@@ -56,20 +67,29 @@ def _object(
     spec: VariantSpec, role: ObjectRole, number: int, namespaces: tuple[str, ...]
 ) -> CompiledObject:
     name = spec.name + _SUFFIX[role] + (f"-{number}" if number > 1 else "")
-    shape = cluster_policy if spec.target is Target.CLUSTER_POLICY else validating_policy
+    manifest = _manifest(spec, role, name, namespaces)
     return CompiledObject(
         role=role,
-        kind=str(spec.target),
+        kind=manifest["kind"],
         api_version=spec.api_version,
         name=name,
-        manifest=shape(spec, role, name, namespaces),
+        manifest=manifest,
         namespaces=namespaces,
     )
 
 
-def probe_pods(spec: VariantSpec) -> ProbePods:
-    """Give the pods that prove whether this variant denies."""
-    return {"seccomp": seccomp.probe_pods}[spec.template](spec.controls)
+def _manifest(
+    spec: VariantSpec, role: ObjectRole, name: str, namespaces: tuple[str, ...]
+) -> Manifest:
+    if spec.target is Target.CLUSTER_POLICY:
+        return cluster_policy(spec, role, name, namespaces)
+    if spec.target is Target.VALIDATING_POLICY:
+        return validating_policy(spec, role, name, namespaces)
+    if role is ObjectRole.AUDIT:
+        return native.policy(spec, name)
+    if role is ObjectRole.BINDING:
+        return native.audit_binding(spec, name)
+    return native.deny_binding(spec, name, namespaces)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

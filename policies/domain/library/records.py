@@ -21,6 +21,7 @@ Manifest = dict[str, Any]
 NAME_LIMIT = 40
 """Leaves room for `-enforce-debug-NN` and for the webhook names that Kyverno builds from it."""
 _RESERVED_ENDING = re.compile(r"-(audit|enforce(-debug)?(-[0-9]+)?)$")
+_VARIABLE_START = re.compile(r"\{\{|\$\(")
 
 
 class InvalidVariant(ValueError):
@@ -129,6 +130,10 @@ class VariantSpec:
             raise InvalidVariant(f"There is no template {self.template!r}.")
         if self.api_version not in API_VERSIONS[self.target]:
             raise InvalidVariant(f"{self.target} has no API version {self.api_version!r}.")
+        if found := _VARIABLE_START.search(self.parameters.message):
+            raise InvalidVariant(
+                f"The message holds {found.group()!r}, which Kyverno takes for the start of a variable."
+            )
         foreign = set(self.controls) - set(TEMPLATES[self.template].controls)
         if foreign:
             raise InvalidVariant(

@@ -1,16 +1,16 @@
-"""The shape of each object that a variant compiles to, per kind of policy; what it checks comes from the template.
+"""The shape of each Kyverno object that a variant compiles to; what it checks comes from the template.
 
 Every field that the CRDs of all supported versions would fill in is written out, so that what is stored equals what
 was sent. (`validate.cel.generate` is not: Kyverno 1.13 does not know it.)
 """
 
+from policies.domain.controls import Mechanism
+from policies.domain.library.apparmor import annotations_changed
+from policies.domain.library.cel import listed, needed
+from policies.domain.library.checks import Check, checks_of, variables_of
+from policies.domain.library.labels import AUTOGEN_ANNOTATION, metadata_of
 from policies.domain.library.records import Manifest, ObjectRole, VariantSpec
-from policies.domain.library.seccomp import CHECKS, VARIABLES, Check
-
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-VARIANT_LABEL = "secprof.io/variant"
-ROLE_LABEL = "secprof.io/role"
-MANAGER = "secprof"
+from policies.domain.library.scope import autogen_kinds
 
 TIMEOUT_SECONDS = 3
 """How long a hung engine may hold up a request; Kyverno's own default is 10.
@@ -18,20 +18,29 @@ TIMEOUT_SECONDS = 3
 Of ValidatingPolicies only: for a ClusterPolicy Kyverno takes the longer of its own limit and the policy's.
 """
 
-CHANGED_POD_SPEC = {
-    "name": "changed-pod-spec",
-    # Not `oldObject == null`: inside Kyverno `oldObject` is empty, not null, on CREATE.
-    "expression": "request.operation == 'CREATE' || object.spec != oldObject.spec",
-}
 # Without a condition of its own a ClusterPolicy shares its webhook, and so the longest time limit, with others.
 OWN_WEBHOOK = {"name": "own-webhook", "expression": "request.operation != 'CONNECT'"}
 
 
+def changed(spec: VariantSpec, new: str = "object", old: str = "oldObject") -> str:
+    """Say in CEL that an update changed what is judged; `new` and `old` lead to what holds a pod's spec."""
+    text = f"{new}.spec != {old}.spec"
+    if reads_annotations(spec):
+        text += f" ||\n{annotations_changed(f'{new}.metadata', f'{old}.metadata')}"
+    return text
+
+
+def reads_annotations(spec: VariantSpec) -> bool:
+    """Say whether AppArmor annotations decide anything for this variant."""
+    return Mechanism.APPARMOR in spec.mechanisms and spec.parameters.apparmor_annotations
+
+
 def enforced_namespaces(namespaces: tuple[str, ...]) -> dict[str, str]:
     """Write the condition that holds in these namespaces only; the API server itself evaluates it."""
-    # One a line, so that a diff shows the namespace that came or went.
-    listed = ",\n".join(f"  '{namespace}'" for namespace in namespaces)
-    return {"name": "enforced-namespaces", "expression": f"request.namespace in [\n{listed}\n]"}
+    return {
+        "name": "enforced-namespaces",
+        "expression": f"request.namespace in {listed(namespaces)}",
+    }
 
 
 def cluster_policy(
@@ -39,10 +48,12 @@ def cluster_policy(
 ) -> Manifest:
     """Write an Audit policy or a twin as a ClusterPolicy."""
     audit = role is ObjectRole.AUDIT
+    kinds = autogen_kinds(spec)
+    more = {} if kinds is None else {AUTOGEN_ANNOTATION: ",".join(kinds) or "none"}
     return {
         "apiVersion": spec.api_version,
         "kind": str(spec.target),
-        "metadata": _metadata(spec, role, name),
+        "metadata": metadata_of(spec, role, name, more),
         "spec": {
             "admission": True,
             "background": audit,
@@ -52,12 +63,14 @@ def cluster_policy(
                 "failurePolicy": "Ignore" if audit else "Fail",
                 "matchConditions": [OWN_WEBHOOK if audit else enforced_namespaces(namespaces)],
             },
-            "rules": [_rule(check, role, namespaces) for check in _checks(spec)],
+            "rules": [_rule(spec, check, role, namespaces) for check in checks_of(spec)],
         },
     }
 
 
-def _rule(check: Check, role: ObjectRole, namespaces: tuple[str, ...]) -> Manifest:
+def _rule(
+    spec: VariantSpec, check: Check, role: ObjectRole, namespaces: tuple[str, ...]
+) -> Manifest:
     audit = role is ObjectRole.AUDIT
     # Without operations the conditions would run on DELETE, err, and pods could not be deleted.
     resources: Manifest = {"kinds": ["Pod"], "operations": ["CREATE", "UPDATE"]}
@@ -72,14 +85,17 @@ def _rule(check: Check, role: ObjectRole, namespaces: tuple[str, ...]) -> Manife
             "failureAction": "Audit" if audit else "Enforce",
             "message": check.message,
             "cel": {
-                "variables": _variables(),
-                "expressions": [_validation(check)],
+                "variables": variables(spec, (check,)),
+                "expressions": [validation(check)],
             },
         },
     }
+    if audit and spec.parameters.excluded_namespaces:
+        excluded = list(spec.parameters.excluded_namespaces)
+        rule["exclude"] = {"any": [{"resources": {"namespaces": excluded}}]}
     if not audit:
         # In the Audit policy the condition would turn an edit's result into `skip` and hide the failure.
-        rule["celPreconditions"] = [dict(CHANGED_POD_SPEC)]
+        rule["celPreconditions"] = [_changed(spec)]
     return rule
 
 
@@ -89,9 +105,7 @@ def validating_policy(
     """Write an Audit policy, a twin or a companion as a ValidatingPolicy."""
     audit = role is ObjectRole.AUDIT
     companion = role is ObjectRole.COMPANION
-    conditions = [] if audit else [enforced_namespaces(namespaces)]
-    if role is ObjectRole.TWIN:
-        conditions.append(dict(CHANGED_POD_SPEC))
+    checks = checks_of(spec)
     body: Manifest = {
         "validationActions": ["Audit", "Warn"] if audit else ["Deny"],
         "failurePolicy": "Ignore" if audit else "Fail",
@@ -112,37 +126,52 @@ def validating_policy(
                 }
             ],
         },
-        "variables": _variables(),
-        "validations": [_validation(check) for check in _checks(spec)],
+        "variables": variables(spec, checks),
+        "validations": [validation(check) for check in checks],
     }
-    if conditions:
+    if conditions := _conditions(spec, role, namespaces):
         body["matchConditions"] = conditions
+    kinds = autogen_kinds(spec)
+    if kinds is not None and not companion:
+        plurals = [f"{kind.lower()}s" for kind in kinds]
+        body["autogen"] = {"podControllers": {"controllers": plurals}}
     return {
         "apiVersion": spec.api_version,
         "kind": str(spec.target),
-        "metadata": _metadata(spec, role, name),
+        "metadata": metadata_of(spec, role, name),
         "spec": body,
     }
 
 
-def _checks(spec: VariantSpec) -> tuple[Check, ...]:
-    return tuple(check for check in CHECKS if check.control in spec.controls)
+def _conditions(
+    spec: VariantSpec, role: ObjectRole, namespaces: tuple[str, ...]
+) -> list[dict[str, str]]:
+    if role is ObjectRole.AUDIT:
+        excluded = spec.parameters.excluded_namespaces
+        expression = f"!(request.namespace in {listed(excluded)})"
+        return [{"name": "excluded-namespaces", "expression": expression}] if excluded else []
+    conditions = [enforced_namespaces(namespaces)]
+    if role is ObjectRole.TWIN:
+        conditions.append(_changed(spec))
+    return conditions
 
 
-def _variables() -> list[Manifest]:
-    return [{"name": name, "expression": expression} for name, expression in VARIABLES]
+def _changed(spec: VariantSpec) -> dict[str, str]:
+    # Not `oldObject == null`: inside Kyverno `oldObject` is empty, not null, on CREATE.
+    expression = f"request.operation == 'CREATE' || {changed(spec)}"
+    return {"name": "changed-pod-spec", "expression": expression}
 
 
-def _validation(check: Check) -> Manifest:
-    return {"expression": check.expression, "message": check.message}
+def variables(spec: VariantSpec, checks: tuple[Check, ...]) -> list[Manifest]:
+    """Write the variables that these checks use."""
+    used = needed((check.expression for check in checks), variables_of(spec))
+    return [{"name": variable.name, "expression": variable.expression} for variable in used]
 
 
-def _metadata(spec: VariantSpec, role: ObjectRole, name: str) -> Manifest:
+def validation(check: Check) -> Manifest:
+    """Write one check."""
     return {
-        "name": name,
-        "labels": {
-            MANAGED_BY_LABEL: MANAGER,
-            VARIANT_LABEL: spec.name,
-            ROLE_LABEL: str(role),
-        },
+        "expression": check.expression,
+        "message": check.message,
+        "messageExpression": check.message_expression,
     }
