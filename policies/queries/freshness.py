@@ -11,9 +11,7 @@ from django.conf import settings
 from policies.cluster.gateway import PROFILE_KINDS
 from policies.models import Cluster, CollectionRun, KindSnapshot
 
-OPTIONAL_KINDS = frozenset(
-    f"{kind.plural}.{kind.group}" if kind.group else kind.plural for kind in PROFILE_KINDS
-)
+OPTIONAL_KINDS = frozenset(kind.full_name for kind in PROFILE_KINDS)
 """Kinds without which a picture is complete: no verdict on a flip rests on them."""
 
 

@@ -56,6 +56,7 @@ class Lookup:
     inventory: Inventory
     now: datetime
     _takers: dict[Placement, tuple[tuple[Node, bool], ...]] = field(default_factory=dict)
+    _profiles: dict[Reference, OperatorProfile | None] = field(default_factory=dict)
 
     def verdict(self, reference: Reference, placement: Placement) -> Verdict:
         """Say whether a profile is on every node that the pod may use."""
@@ -70,7 +71,7 @@ class Lookup:
             declared = self._declared(reference, placement)
             is_good = declared.outcome is Outcome.PASS
             return declared if is_good else Verdict(Outcome.UNKNOWN, gap)
-        profile = operator.find_profile(reference, observed)
+        profile = self._find(reference, observed)
         if profile is None:
             return self._not_of_operator(reference, placement, observed)
         return self._observed(profile, placement, observed)
@@ -82,11 +83,16 @@ class Lookup:
         observed, gap = self.inventory.observed, ""
         if observed is not None and reference.mechanism not in observed.missing:
             gap = observed.gaps.get(reference.mechanism, "")
-            profile = None if gap else operator.find_profile(reference, observed)
+            profile = None if gap else self._find(reference, observed)
             if profile is not None:
                 return self._on_node(profile, node, observed)
         outcome, phrase = on_declared_node(reference, node, self.inventory.pools)
         return (outcome, phrase) if outcome is Outcome.PASS or not gap else (Outcome.UNKNOWN, "")
+
+    def _find(self, reference: Reference, observed: Observed) -> OperatorProfile | None:
+        if reference not in self._profiles:
+            self._profiles[reference] = operator.find_profile(reference, observed)
+        return self._profiles[reference]
 
     def _on_node(
         self, profile: OperatorProfile, node: Node, observed: Observed
