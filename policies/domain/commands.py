@@ -16,6 +16,7 @@ from policies.domain.library import (
     manifest_bytes,
     probe_pods,
 )
+from policies.domain.library.labels import VARIANT_LABEL
 
 WORKLOAD_RESOURCES = (
     "deployments.apps",
@@ -30,7 +31,6 @@ WORKLOAD_RESOURCES = (
 )
 """The nine kinds that hold a pod spec, as kubectl names them."""
 
-VARIANT_LABEL = "secprof.io/variant"
 _MECHANISM_TITLE = {Mechanism.SECCOMP: "seccomp", Mechanism.APPARMOR: "AppArmor"}
 _POLICY_RESOURCES = {
     Target.CLUSTER_POLICY: "clusterpolicies.kyverno.io",
