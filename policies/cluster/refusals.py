@@ -26,7 +26,7 @@ from policies.cluster.errors import (
 # A refusal quotes texts that others wrote: what stands first is the API server's own, so the first match decides.
 _ADMISSION = re.compile(
     r'admission webhook "(?P<webhook>[^"]+)" denied the request'
-    r"|ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']*' denied request"
+    r"|ValidatingAdmissionPolicy '(?P<policy>[^']+)'(?: with binding '[^']*')? denied request"
     r'|failed calling webhook "(?P<down>[^"]+)"'
 )
 # `pods is forbidden: User "x" cannot create resource "pods" …`; also `cannot get path "/version"`.

@@ -31,7 +31,7 @@ class PodAnswer:
 
     outcome: AnswerOutcome
     policy: str = ""
-    """The policy of ours that refused, warned, erred or did not answer."""
+    """The policy of ours that refused, warned, erred or did not answer; of a native policy the binding."""
     message: str = ""
     raw: str = ""
     """The server's text, unchanged; the warnings, one a line, when the pod was admitted."""
@@ -54,6 +54,17 @@ _SENTENCE = r"Policy (\S+) (failed|error): "
 _CEL_SENTENCE = re.compile(
     rf"(?:^|; |denied the request:\s+){_SENTENCE}(.*?)(?=; {_SENTENCE}|$)", re.DOTALL
 )
+# The API server's own. The binding's name tells what denies from what audits; only a configuration error has none.
+_NATIVE = r"ValidatingAdmissionPolicy '([^']+)'(?: with binding '([^']*)')?"
+_NATIVE_DENIAL = re.compile(
+    rf'^(?:\S+ (?:"[^"]*" )?is forbidden: )?{_NATIVE} denied request: (.*)$', re.DOTALL
+)
+_NATIVE_WARNING = re.compile(rf"^Validation failed for {_NATIVE}: (.*)$", re.DOTALL)
+_NATIVE_ERROR = re.compile(
+    r"^\[?expression '.*resulted in error|^(?:compilation|composited variable|error|failed to|failed messageExpression"
+    r"|validation failed due to)\b",
+    re.DOTALL,
+)
 # ClusterPolicy: a denial ends in YAML, policy over rule over message.
 _BLOCKED = re.compile(r"was blocked due to the following policies\s+")
 _RULE_WARNING = re.compile(r"^policy (\S+)\.([^.\s]+): (.*)$", re.DOTALL)
@@ -71,7 +82,7 @@ def read_answer(
 ) -> PodAnswer:
     """Tell what became of a dry-run pod, as far as these policies are concerned.
 
-    `rejected_by` is the webhook's name as far as it is known, `raw` the whole text of the refusal; both are
+    `rejected_by` is the name of the webhook or native policy as far as it is known, `raw` the whole text of the refusal; both are
     empty when the pod was admitted.
     """
     webhook = rejected_by or _webhook(raw)
@@ -90,6 +101,9 @@ def read_answer(
 
 def _refusal(policies: Collection[str], webhook: str, raw: str) -> PodAnswer:
     other = PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=raw.strip(), raw=raw)
+    if found := _NATIVE_DENIAL.match(raw):
+        said = [s for s in (_native_said(found),) if {s.policy, found[1]} <= set(policies)]
+        return _worst(said, AnswerOutcome.REFUSED, raw) or other
     owner = _owner(webhook)
     if "kyverno.svc" not in webhook or (owner and owner not in policies):
         return other
@@ -144,8 +158,17 @@ def _blocked_rules(text: str) -> Iterator[_Said]:
 
 def _warned(text: str) -> Iterator[_Said]:
     yield from _cel_sentences(text)
+    if found := _NATIVE_WARNING.match(text):
+        yield _native_said(found)
     if found := _RULE_WARNING.match(text):
         yield _rule_said(found.group(1), found.group(3))
+
+
+def _native_said(found: re.Match[str]) -> _Said:
+    policy, binding, message = found.groups()
+    return _Said(
+        binding or policy, message.strip(), error=_NATIVE_ERROR.search(message) is not None
+    )
 
 
 def _rule_said(policy: str, message: str) -> _Said:

@@ -17,7 +17,8 @@ from policies.domain.library.labels import (
     ROLE_LABEL,
     VARIANT_LABEL,
 )
-from policies.domain.library.records import ObjectRole, Target
+from policies.domain.library.native import NAMESPACE_LABEL
+from policies.domain.library.records import BINDING_KIND, ObjectRole, Target
 
 Manifest = Mapping[str, Any]
 
@@ -27,6 +28,7 @@ _BEHAVIOUR_LABELS = frozenset(
 _BEHAVIOUR_ANNOTATIONS = frozenset(
     {"pod-policies.kyverno.io/autogen-controllers", "policies.kyverno.io/scored"}
 )
+_DENYING = frozenset({ObjectRole.TWIN, ObjectRole.COMPANION})
 _NAMESPACE_LIST = re.compile(r"^\s*request\.namespace\s+in\s*\[([^\]]*)\]\s*$")
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -46,7 +48,7 @@ class ObservedPolicy:
     enforced: tuple[str, ...]
     """For a twin or companion of ours: where it denies, sorted. Empty for everything else."""
     rules: tuple[str, ...]
-    """Empty for a ValidatingPolicy: its validations have no names."""
+    """Of a ClusterPolicy; the validations of the others have no names."""
     ready: bool | None
     """None when the status does not say. Does not refer to the newest edit."""
     denies: bool
@@ -103,12 +105,12 @@ def _plain_rule(rule: object) -> object:
 
 
 def read_policy(manifest: Manifest) -> ObservedPolicy:
-    """Read a ClusterPolicy or ValidatingPolicy, whoever wrote it and however odd it is."""
+    """Read a policy or binding of the kinds that a variant compiles to, whoever wrote it and however odd it is."""
     metadata = _mapping(manifest.get("metadata"))
     labels = _mapping(metadata.get("labels"))
     spec = _mapping(manifest.get("spec"))
     kind = str(manifest.get("kind", ""))
-    by_cel = kind != Target.CLUSTER_POLICY
+    has_rules = kind == Target.CLUSTER_POLICY
     ours = labels.get(MANAGED_BY_LABEL) == MANAGER and bool(labels.get(VARIANT_LABEL))
     role = _role(labels.get(ROLE_LABEL)) if ours else None
     return ObservedPolicy(
@@ -120,9 +122,11 @@ def read_policy(manifest: Manifest) -> ObservedPolicy:
         variant=str(labels[VARIANT_LABEL]) if ours else None,
         role=role,
         enforced=_enforced(spec, role),
-        rules=() if by_cel else tuple(str(r.get("name", "")) for r in _mappings(spec.get("rules"))),
+        rules=tuple(str(r.get("name", "")) for r in _mappings(spec.get("rules")))
+        if has_rules
+        else (),
         ready=_ready(_mapping(manifest.get("status"))),
-        denies=_cel_denies(spec) if by_cel else _rules_deny(spec),
+        denies=_rules_deny(spec) if has_rules else _denies(kind, spec),
         updated_at=_updated_at(metadata),
     )
 
@@ -133,7 +137,7 @@ def _role(text: object) -> ObjectRole | None:
 
 def _enforced(spec: Manifest, role: ObjectRole | None) -> tuple[str, ...]:
     """Take the namespaces that every list in the object agrees on: a hand's edit may have left one behind."""
-    if role is None or role is ObjectRole.AUDIT:
+    if role not in _DENYING:
         return ()
     lists = list(_namespace_lists(spec))
     return tuple(sorted(frozenset.intersection(*lists))) if lists else ()
@@ -148,15 +152,21 @@ def _namespace_lists(spec: Manifest) -> Iterator[frozenset[str]]:
         found = _NAMESPACE_LIST.match(str(condition.get("expression", "")))
         if found:
             yield frozenset(_QUOTED.findall(found.group(1)))
+    selector = _mapping(_mapping(spec.get("matchResources")).get("namespaceSelector"))
+    for wanted in _mappings(selector.get("matchExpressions")):
+        if wanted.get("key") == NAMESPACE_LABEL and wanted.get("operator") == "In":
+            yield frozenset(map(str, _list(wanted.get("values"))))
     for rule in _mappings(spec.get("rules")):
         for entry in _mappings(_mapping(rule.get("match")).get("any")):
             yield frozenset(map(str, _list(_mapping(entry.get("resources")).get("namespaces"))))
 
 
-def _cel_denies(spec: Manifest) -> bool:
-    # Missing or empty `validationActions` means Deny.
+def _denies(kind: str, spec: Manifest) -> bool:
+    if kind == Target.NATIVE:
+        return False  # its bindings do
     actions = [str(action).lower() for action in _list(spec.get("validationActions"))]
-    return not actions or "deny" in actions
+    # Missing or empty, they mean Deny to a ValidatingPolicy; a binding without any does nothing.
+    return "deny" in actions or (not actions and kind != BINDING_KIND)
 
 
 def _rules_deny(spec: Manifest) -> bool:

@@ -65,6 +65,7 @@ def answered(status: int, message: str, **more: object) -> errors.ClusterError:
         (400, 'admission webhook "a.example" denied the request without explanation', "a.example"),
         (422, NATIVE, "seccomp"),
         (422, BARE_NATIVE, "seccomp"),
+        (422, NATIVE.replace(" with binding 'seccomp-team-a'", ""), "seccomp"),
         (403, NATIVE, "seccomp"),
         (401, BARE_NATIVE, "seccomp"),
         (403, POD_SECURITY, ""),

@@ -78,7 +78,12 @@ def test_read_answer_refusal_by_our_policy_is_refused(raw: str, message: str) ->
         denied("vpol.validate.kyverno.svc-fail", "Policy theirs error: no such key"),
         'pods "p" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
         'pods "p" is forbidden: exceeded quota: compute, requested: pods=1',
-        "ValidatingAdmissionPolicy 'seccomp-enforce' with binding 'b' denied request: no",
+        "ValidatingAdmissionPolicy 'seccomp' with binding 'b' denied request: no",
+        "ValidatingAdmissionPolicy 'theirs' with binding 'theirs-enforce' denied request: no",
+        denied(
+            "theirs.example.org",
+            "ValidatingAdmissionPolicy 'seccomp' with binding 'seccomp-enforce' denied request: no",
+        ),
     ],
 )
 def test_read_answer_refusal_by_anything_else_is_not_ours(raw: str) -> None:
@@ -86,6 +91,56 @@ def test_read_answer_refusal_by_anything_else_is_not_ours(raw: str) -> None:
 
     assert (answer.outcome, answer.policy) == (OTHER, "")
     assert answer.message
+
+
+NATIVE = "ValidatingAdmissionPolicy 'seccomp' with binding 'seccomp-enforce'"
+
+
+@pytest.mark.parametrize("lead", ["", 'pods "p" is forbidden: ', "deployments.apps is forbidden: "])
+def test_read_answer_refusal_by_a_native_policy_names_the_binding(lead: str) -> None:
+    answer = read(f"{lead}{NATIVE} denied request: Set it.", rejected_by="seccomp")
+
+    assert (answer.outcome, answer.policy, answer.message) == (
+        REFUSED,
+        "seccomp-enforce",
+        "Set it.",
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "expression 'size(variables.x) == 0' resulted in error: no such key: spec",
+        "[expression 'a' resulted in error: b, expression 'c' resulted in error: d]",
+        "validation failed due to running out of cost budget, no further validation rules will be run",
+        "failed messageExpression: out of budget",
+        "compilation error: no such variable",
+    ],
+)
+def test_read_answer_native_policy_that_erred_proves_nothing(said: str) -> None:
+    refused = read(f'pods "p" is forbidden: {NATIVE} denied request: {said}')
+    warned = read("", f"Validation failed for {NATIVE}: {said}")
+
+    assert refused.outcome is warned.outcome is AnswerOutcome.POLICY_ERROR
+
+
+def test_read_answer_native_policy_that_is_misconfigured_proves_nothing() -> None:
+    answer = read(
+        "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'seccomp' denied request:"
+        " failed to configure policy: no such parameter"
+    )
+
+    assert (answer.outcome, answer.policy) == (AnswerOutcome.POLICY_ERROR, "seccomp")
+
+
+def test_read_answer_warning_of_a_native_policy_names_the_binding() -> None:
+    policies = ("seccomp", "seccomp-audit")
+    text = "Validation failed for ValidatingAdmissionPolicy 'seccomp' with binding 'seccomp-audit': Set it."
+
+    answer = read_answer(policies=policies, warnings=(text,))
+
+    assert (answer.outcome, answer.policy) == (AnswerOutcome.WARNED, "seccomp-audit")
+    assert answer.message == "Set it."
 
 
 def test_read_answer_takes_the_webhook_from_its_argument() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policies.domain.library import ObjectRole, Target, compile_objects
 from policies.domain.observed import policy_digest, read_policy
-from tests.unit.domain.test_library import CPOL, VPOL, variant
+from tests.unit.domain.test_library import CPOL, NATIVE, VPOL, variant
 
 NAMESPACES = ("team-a", "team-b")
 
@@ -30,9 +30,21 @@ def test_read_policy_of_an_audit_policy_denies_nothing(target: Target) -> None:
     assert not read.denies
 
 
+def test_read_policy_of_an_audit_binding_denies_nothing() -> None:
+    read = read_policy(compiled(NATIVE, ObjectRole.BINDING))
+
+    assert (read.variant, read.role, read.enforced) == ("seccomp", ObjectRole.BINDING, ())
+    assert not read.denies
+
+
 @pytest.mark.parametrize(
     ("target", "role"),
-    [(CPOL, ObjectRole.TWIN), (VPOL, ObjectRole.TWIN), (VPOL, ObjectRole.COMPANION)],
+    [
+        (CPOL, ObjectRole.TWIN),
+        (VPOL, ObjectRole.TWIN),
+        (VPOL, ObjectRole.COMPANION),
+        (NATIVE, ObjectRole.TWIN),
+    ],
 )
 def test_read_policy_of_a_twin_names_its_namespaces(target: Target, role: ObjectRole) -> None:
     read = read_policy(compiled(target, role))
@@ -79,6 +91,21 @@ def test_read_policy_of_a_validating_policy_denies_unless_told_otherwise(
     spec: dict[str, Any], *, denies: bool
 ) -> None:
     assert read_policy(foreign("ValidatingPolicy", spec)).denies is denies
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "denies"),
+    [
+        ("ValidatingAdmissionPolicy", {"validations": []}, False),
+        ("ValidatingAdmissionPolicyBinding", {}, False),
+        ("ValidatingAdmissionPolicyBinding", {"validationActions": ["Audit"]}, False),
+        ("ValidatingAdmissionPolicyBinding", {"validationActions": ["Deny"]}, True),
+    ],
+)
+def test_read_policy_of_a_native_policy_denies_by_its_bindings(
+    kind: str, spec: dict[str, Any], *, denies: bool
+) -> None:
+    assert read_policy(foreign(kind, spec)).denies is denies
 
 
 @pytest.mark.parametrize(
@@ -214,6 +241,9 @@ KEYS = [
     "conditions",
     "managedFields",
     "failureActionOverrides",
+    "matchResources",
+    "namespaceSelector",
+    "matchExpressions",
     "kind",
 ]
 JSON = st.recursive(
