@@ -3,20 +3,17 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
-import msgspec
 import yaml
 
 from policies.cluster.errors import ClusterError
-from policies.domain.objects import STRUCT_BY_KIND, Workload, WorkloadKind
-from policies.domain.parameters import Parameters
-from policies.domain.posture import assess
+from policies.domain.posture import Posture
 from sandbox import policy as engine
 from sandbox.faults import Fault, is_set
-from sandbox.pods import pod_spec
+from sandbox.judging import failed, posture_of
 from sandbox.policy import Policy, Rule
 from sandbox.refused import refused
+from sandbox.requests import Request
 from sandbox.store import Manifest, Store
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
@@ -25,32 +22,6 @@ FILTERED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"
 FILTERED_KINDS = frozenset({"ReplicaSet"})
 """Kyverno is asked about both, and by its default `resourceFilters` has nothing to say."""
 ENGINE_VIEW = "engineView"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A write that the API server asks its webhooks about."""
-
-    operation: str
-    manifest: Manifest
-    old: Manifest | None = None
-    subresource: str = ""
-
-    @property
-    def kind(self) -> str:
-        return str(self.manifest["kind"])
-
-    @property
-    def namespace(self) -> str:
-        return str(self.manifest["metadata"].get("namespace", ""))
-
-    @property
-    def resource(self) -> str:
-        return f"{self.kind}/{self.namespace}/{self.manifest['metadata'].get('name', '')}"
-
-    @property
-    def changes_pod_spec(self) -> bool:
-        return self.old is None or pod_spec(self.manifest) != pod_spec(self.old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +97,21 @@ def _calls(policy: Policy, request: Request) -> bool:
         fits = request.kind == "Pod" or request.kind in policy.controllers
     if not fits or not any(request.operation in rule.operations for rule in policy.rules):
         return False
-    if policy.webhook_namespaces is not None and request.namespace not in policy.webhook_namespaces:
+    if request.namespace not in policy.webhook_scope:
         return False
-    return request.changes_pod_spec or not policy.webhook_changed_only
+    return not policy.webhook_changed_only or request.changes(policy.spec)
 
 
 def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
     """Evaluate a policy's rules at admission."""
     if request.kind in FILTERED_KINDS or request.namespace in FILTERED_NAMESPACES:
         return
-    for rule in policy.rules:
-        if not _judges(rule, request):
-            continue
-        message = first_failure(rule, request.kind, request.manifest)
+    rules = [rule for rule in policy.rules if _judges(rule, request)]
+    if not rules:
+        return
+    posture = posture_of(policy.spec, request.manifest)
+    for rule in rules:
+        message = first_failure(rule, posture)
         if message is not None:
             name = rule_name(policy, rule, request.kind)
             yield Failure(policy, name, message, rule.enforces)
@@ -147,19 +120,14 @@ def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
 def _judges(rule: Rule, request: Request) -> bool:
     if request.operation not in rule.operations:
         return False
-    if rule.namespaces is not None and request.namespace not in rule.namespaces:
+    if request.namespace not in rule.scope:
         return False
-    return request.changes_pod_spec or not rule.changed_only
+    return not rule.changed_only or request.changes(rule.spec)
 
 
-def first_failure(rule: Rule, kind: str, manifest: Manifest) -> str | None:
+def first_failure(rule: Rule, posture: Posture) -> str | None:
     """Evaluate a rule's checks in order; give the message of the first that fails."""
-    workload_kind = WorkloadKind(kind)
-    workload = cast(Workload, msgspec.convert(manifest, STRUCT_BY_KIND[workload_kind]))
-    controls = [control for control, _ in rule.checks]
-    posture = assess(workload_kind, workload, parameters=Parameters(controls=tuple(controls)))
-    failed = {finding.control for finding in posture.findings}
-    return next((message for control, message in rule.checks if control in failed), None)
+    return next((message for _, message in failed(rule.checks, posture)), None)
 
 
 def rule_name(policy: Policy, rule: Rule, kind: str) -> str:

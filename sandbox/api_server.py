@@ -4,12 +4,21 @@ import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from policies.cluster.gateway import CLUSTER_POLICIES, NAMESPACES, PODS, Answer, Resource
-from sandbox import apparmor, defaulting, kinds, validation
-from sandbox.admission import Request, review, silence
+from policies.cluster.gateway import (
+    CLUSTER_POLICIES,
+    NAMESPACES,
+    NATIVE_POLICIES,
+    PODS,
+    Answer,
+    Resource,
+)
+from sandbox import apparmor, defaulting, kinds, native, validation
+from sandbox.admission import review, silence
 from sandbox.faults import Fault, is_set
+from sandbox.pods import is_workload
 from sandbox.refused import exists_already, not_found, not_fulfilled
-from sandbox.status import policy_status
+from sandbox.requests import Request
+from sandbox.status import native_status, policy_status
 from sandbox.store import Key, Manifest, Store, key_of
 
 Clock = Callable[[], datetime]
@@ -52,8 +61,7 @@ class ApiServer:
                 warnings += self._admit(resource, Request("CREATE", manifest))
             if self._store.find(key) is not None:
                 raise exists_already(resource, key.name)
-            if key.kind in kinds.POLICY_KINDS:
-                manifest.pop("status", None)
+            _reset_status(manifest)
             metadata = manifest["metadata"]
             metadata["uid"] = self._store.new_uid(key)
             metadata.setdefault("creationTimestamp", timestamp(self._clock()))
@@ -121,9 +129,11 @@ class ApiServer:
         return found
 
     def _admit(self, resource: Resource, request: Request) -> tuple[str, ...]:
-        if request.kind in kinds.POLICY_KINDS:
+        if request.kind in kinds.ENGINE_KINDS:
             return self._admit_policy(resource, request)
-        return review(self._store, request)
+        if not is_workload(request.kind):
+            return ()
+        return native.review(self._store, request) + review(self._store, request)
 
     def _admit_policy(self, resource: Resource, request: Request) -> tuple[str, ...]:
         if is_set(self._store, Fault.ENGINE_DOWN):
@@ -138,14 +148,17 @@ class ApiServer:
         manifest["metadata"]["resourceVersion"] = str(self._store.next_version())
         self._store.put(manifest)
         answer = Answer(copy.deepcopy(manifest), warnings)
-        self._run_engine_on(manifest)
+        self._run_controllers_on(manifest)
         return answer
 
-    def _run_engine_on(self, manifest: Manifest) -> None:
-        """Let the engine write the status of a policy, which moves its resource version once more."""
-        if manifest["kind"] not in kinds.ENGINE_KINDS or is_set(self._store, Fault.ENGINE_DOWN):
+    def _run_controllers_on(self, manifest: Manifest) -> None:
+        """Let whoever is in charge write the status of a policy, which moves its resource version once more."""
+        if manifest["kind"] == NATIVE_POLICIES.kind:
+            status = native_status(manifest)
+        elif manifest["kind"] in kinds.ENGINE_KINDS and not is_set(self._store, Fault.ENGINE_DOWN):
+            status = policy_status(manifest, timestamp(self._clock()))
+        else:
             return
-        status = policy_status(manifest, timestamp(self._clock()))
         if _without_times(status) != _without_times(manifest.get("status")):
             manifest["status"] = status
             manifest["metadata"]["resourceVersion"] = str(self._store.next_version())
@@ -156,7 +169,7 @@ class ApiServer:
         with self._store.transaction():
             for resource in kinds.ENGINE_POLICIES:
                 for manifest in self._store.objects(resource.group, resource.kind):
-                    self._run_engine_on(manifest)
+                    self._run_controllers_on(manifest)
 
     def _sign(self, manifest: Manifest) -> None:
         entry = {"manager": MANAGER, "operation": "Update", "apiVersion": manifest["apiVersion"]}
@@ -242,6 +255,14 @@ def _meet_delete_guards(resource: Resource, old: Manifest, uid: str, version: st
                 f"The object might have been {end}"
             )
             raise not_fulfilled(resource, metadata["name"], why)
+
+
+def _reset_status(manifest: Manifest) -> None:
+    """Drop the status that a client sends with a policy; that of a native one is empty at first."""
+    if manifest["kind"] in kinds.POLICY_KINDS:
+        manifest.pop("status", None)
+    if manifest["kind"] == NATIVE_POLICIES.kind:
+        manifest["status"] = {}
 
 
 def _without_times(status: object) -> object:

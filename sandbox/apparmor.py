@@ -16,7 +16,7 @@ NAME_LIMIT = 4095
 
 def copy_annotations(pod: Manifest) -> tuple[str, ...]:
     """Set, in place, the field of each container of which only an annotation speaks; give the warnings."""
-    spec, annotations = pod.get("spec"), pod["metadata"].get("annotations") or {}
+    spec, annotations = pod.get("spec"), annotations_of(pod)
     if not isinstance(spec, dict) or is_windows(spec):
         return ()
     pod_profile = field_of(spec)
@@ -38,8 +38,7 @@ def copy_annotations(pod: Manifest) -> tuple[str, ...]:
 def template_warnings(manifest: Manifest) -> tuple[str, ...]:
     """Give the warnings about a template that was found valid; empty for what is no template."""
     holder = pod_holder(manifest)
-    spec = holder.get("spec") or {}
-    annotations = (holder.get("metadata") or {}).get("annotations") or {}
+    spec, annotations = holder.get("spec") or {}, annotations_of(holder)
     if manifest["kind"] == "Pod" or field_of(spec) is not None:
         return ()
     return tuple(
@@ -47,6 +46,12 @@ def template_warnings(manifest: Manifest) -> tuple[str, ...]:
         for _, container in containers(spec, VISITED)
         if (key := PREFIX + container["name"]) in annotations and field_of(container) is None
     )
+
+
+def annotations_of(holder: Manifest) -> dict[str, str]:
+    """Give the AppArmor annotations in the metadata of a pod or template."""
+    annotations = (holder.get("metadata") or {}).get("annotations") or {}
+    return {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
 
 
 def field_of(holder: Manifest) -> Manifest | None:
@@ -89,12 +94,9 @@ def name_faults(name: str | None, field: str) -> Iterator[str]:
 
 def annotation_faults(manifest: Manifest, holder: Manifest) -> Iterator[str]:
     """Say what is wrong with the annotations of a pod or template, whatever the fields say."""
-    metadata = holder.get("metadata") or {}
     names = {container["name"] for _, container in containers(holder.get("spec") or {})}
     stem = "metadata." if manifest["kind"] == "Pod" else holder_path(manifest["kind"])
-    for key, value in sorted((metadata.get("annotations") or {}).items()):
-        if not key.startswith(PREFIX):
-            continue
+    for key, value in sorted(annotations_of(holder).items()):
         name, path = key.removeprefix(PREFIX), f"{stem}annotations[{key}]"
         if name not in names:
             yield f'{path}: Invalid value: "{name}": container not found'
@@ -104,17 +106,16 @@ def annotation_faults(manifest: Manifest, holder: Manifest) -> Iterator[str]:
 
 def change_faults(pod: Manifest, old: Manifest) -> Iterator[str]:
     """Say which annotations of a living Pod were touched; they stay as they were created."""
-    new_ones, old_ones = (each["metadata"].get("annotations") or {} for each in (pod, old))
+    new_ones, old_ones = annotations_of(pod), annotations_of(old)
     for key in sorted({*new_ones, *old_ones}):
-        if key.startswith(PREFIX) and new_ones.get(key) != old_ones.get(key):
+        if new_ones.get(key) != old_ones.get(key):
             what = "remove or update" if key in old_ones else "add"
             yield f"metadata.annotations[{key}]: Forbidden: may not {what} AppArmor annotations"
 
 
 def contradictions(manifest: Manifest, holder: Manifest) -> Iterator[str]:
     """Say where an annotation and the field that takes effect disagree."""
-    spec = holder.get("spec") or {}
-    annotations = (holder.get("metadata") or {}).get("annotations") or {}
+    spec, annotations = holder.get("spec") or {}, annotations_of(holder)
     if is_windows(spec):
         return
     for place, container in containers(spec, VISITED):

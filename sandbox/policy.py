@@ -1,23 +1,15 @@
-"""Reads a policy object into what the sandbox's engine can run: exactly what secprof compiles, nothing else.
+"""Reads a policy of Kyverno's into what the sandbox's engine can run: exactly what secprof compiles, nothing else.
 
-Expressions are not evaluated as CEL. Each is compared with what the library compiles; an unknown one makes the
-whole policy unknown, and the API server of the sandbox then refuses to store it.
+A part that it does not know makes the whole policy unknown, and the API server of the sandbox refuses to store it.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-from policies.domain.controls import Control
-from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
-from policies.domain.parameters import Parameters
+from policies.domain.library import Target, VariantSpec
+from sandbox.checks import Check, Scope, checks_of, conditions_of, filled, only
+from sandbox.known import Known, UnknownPolicy, known
 from sandbox.store import Manifest
 
-NAMESPACE_LIST = re.compile(
-    r"request\.namespace in \[(?P<names>\s*('[a-z0-9-]*'(\s*,\s*'[a-z0-9-]*')*)?\s*)\]"
-)
 DEFAULT_TIMEOUT_SECONDS = 10
 AUTOGEN_ANNOTATION = "pod-policies.kyverno.io/autogen-controllers"
 CONTROLLERS = frozenset(
@@ -33,24 +25,20 @@ CONTROLLERS = frozenset(
 )
 
 
-class UnknownPolicy(ValueError):
-    """The sandbox cannot run this policy; the message names the first part that it does not know."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A named list of checks; the first that fails gives the message."""
 
     name: str
     """Empty for a ValidatingPolicy."""
-    checks: tuple[tuple[Control, str], ...]
-    """Each control with the message for those who fail it."""
+    spec: VariantSpec
+    """What the checks are judged by."""
+    checks: tuple[Check, ...]
     enforces: bool
     changed_only: bool
-    """Judges an update only when it changes the pod spec."""
+    """Judges an update only when it changes what is judged."""
     operations: frozenset[str]
-    namespaces: frozenset[str] | None
-    """None for all."""
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +50,10 @@ class Policy:
     webhook: str
     fails_closed: bool
     timeout_seconds: int
-    webhook_namespaces: frozenset[str] | None
-    """Where the API server calls the webhook; None for everywhere."""
+    webhook_scope: Scope
+    """Where the API server calls the webhook."""
     webhook_changed_only: bool
-    """Whether the API server itself leaves out updates that change no pod spec."""
+    """Whether the API server itself leaves out updates that change nothing that is judged."""
     warns: bool
     background: bool
     subresource: str
@@ -78,58 +66,9 @@ class Policy:
     def is_cluster_policy(self) -> bool:
         return self.kind == Target.CLUSTER_POLICY
 
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the library's compiled objects consist of."""
-
-    controls: dict[str, Control]
-    variables: dict[tuple[tuple[str, str], ...], frozenset[Control]]
-    changed_pod_spec: str
-    harmless: frozenset[str]
-
-
-@cache
-def _known() -> _Known:
-    """Take the compiled objects of the library apart, once."""
-    controls: dict[str, Control] = {}
-    variables: dict[tuple[tuple[str, str], ...], set[Control]] = {}
-    preconditions: set[str] = set()
-    conditions: set[str] = set()
-    for manifest in _specimens():
-        spec = manifest["spec"]
-        for rule in spec["rules"]:
-            control = Control(rule["name"])
-            cel = rule["validate"]["cel"]
-            controls[cel["expressions"][0]["expression"]] = control
-            variables.setdefault(_pairs(cel.get("variables")), set()).add(control)
-            preconditions.update(c["expression"] for c in rule.get("celPreconditions", ()))
-        conditions.update(
-            c["expression"] for c in spec["webhookConfiguration"].get("matchConditions", ())
-        )
-    harmless = {text for text in conditions if not NAMESPACE_LIST.fullmatch(text)}
-    (changed,) = preconditions
-    return _Known(
-        controls,
-        {pairs: frozenset(found) for pairs, found in variables.items()},
-        changed,
-        frozenset(harmless - {changed}),
-    )
-
-
-def _specimens() -> Iterable[Manifest]:
-    target = Target.CLUSTER_POLICY
-    for template in TEMPLATES.values():
-        for choice in template.choices:
-            spec = VariantSpec(
-                name="specimen",
-                template=template.name,
-                target=target,
-                api_version=API_VERSIONS[target][0],
-                parameters=Parameters(controls=choice),
-            )
-            for compiled in compile_objects(spec, ("a",)):
-                yield compiled.manifest
+    @property
+    def spec(self) -> VariantSpec:
+        return self.rules[0].spec
 
 
 def read(manifest: Manifest) -> Policy:
@@ -141,13 +80,13 @@ def read(manifest: Manifest) -> Policy:
 
 def _cluster_policy(manifest: Manifest) -> Policy:
     spec = manifest["spec"]
-    _only(
+    only(
         spec,
         "spec",
         "admission background emitWarning failurePolicy validationFailureAction rules webhookConfiguration",
     )
     configuration = spec.get("webhookConfiguration") or {}
-    _only(configuration, "webhookConfiguration", "failurePolicy timeoutSeconds matchConditions")
+    only(configuration, "webhookConfiguration", "failurePolicy timeoutSeconds matchConditions")
     if not spec.get("admission", True):
         raise UnknownPolicy("spec.admission: false")
     name = manifest["metadata"]["name"]
@@ -156,19 +95,22 @@ def _cluster_policy(manifest: Manifest) -> Policy:
         configuration.get("failurePolicy") or spec.get("failurePolicy") or "Fail"
     )
     conditions = configuration.get("matchConditions") or []
-    namespaces, changed_only = _conditions(conditions)
+    parts = known(manifest)
+    scope, changed_only = conditions_of(conditions, parts)
     annotations = manifest["metadata"].get("annotations") or {}
     own = bool(conditions)
     return Policy(
         kind=manifest["kind"],
         name=name,
         version=manifest["metadata"].get("resourceVersion", ""),
-        rules=tuple(_rule(rule, default) for rule in _filled(spec.get("rules"), "spec.rules")),
+        rules=tuple(
+            _rule(rule, default, parts) for rule in filled(spec.get("rules"), "spec.rules")
+        ),
         webhook=_webhook("validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
         # In its own webhook a ClusterPolicy gets Kyverno's limit, whatever it asks for.
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
-        webhook_namespaces=namespaces,
+        webhook_scope=scope,
         webhook_changed_only=changed_only,
         # In a webhook of its own a policy is evaluated whole, and a failure that does not block warns.
         warns=bool(spec.get("emitWarning")) or own,
@@ -179,45 +121,52 @@ def _cluster_policy(manifest: Manifest) -> Policy:
     )
 
 
-def _rule(rule: Manifest, default: str) -> Rule:
-    _only(rule, "rule", "name match validate celPreconditions skipBackgroundRequests")
+def _rule(rule: Manifest, default: str, parts: Known) -> Rule:
+    only(rule, "rule", "name match exclude validate celPreconditions skipBackgroundRequests")
     validate = rule["validate"]
-    _only(validate, "validate", "allowExistingViolations failureAction message cel")
+    only(validate, "validate", "allowExistingViolations failureAction message cel")
     cel = validate.get("cel") or {}
-    _only(cel, "cel", "generate variables expressions")
-    operations, namespaces = _match(rule.get("match") or {})
+    only(cel, "cel", "generate variables expressions")
+    resources = _block(rule.get("match"), "match", "kinds operations namespaces")
+    if resources.get("kinds") != ["Pod"]:
+        raise UnknownPolicy(f"kinds {resources.get('kinds')}")
+    names = resources.get("namespaces")
+    excluded = _block(rule.get("exclude"), "exclude", "namespaces") if "exclude" in rule else {}
     conditions = rule.get("celPreconditions") or []
     for condition in conditions:
-        if condition["expression"] != _known().changed_pod_spec:
+        if condition["expression"] not in parts.changed:
             raise UnknownPolicy(condition["expression"])
     return Rule(
         name=rule["name"],
-        checks=_checks(cel.get("expressions"), cel.get("variables"), validate.get("message", "")),
+        spec=parts.spec,
+        checks=checks_of(
+            cel.get("expressions"), cel.get("variables"), parts, validate.get("message", "")
+        ),
         enforces=str(validate.get("failureAction") or default).lower() == "enforce",
         changed_only=bool(conditions),
-        operations=operations,
-        namespaces=namespaces,
+        operations=frozenset(filled(resources.get("operations"), "operations")),
+        scope=Scope(
+            None if names is None else frozenset(names), frozenset(excluded.get("namespaces") or ())
+        ),
     )
 
 
-def _match(match: Manifest) -> tuple[frozenset[str], frozenset[str] | None]:
-    _only(match, "match", "any")
-    blocks = _filled(match.get("any"), "match.any")
+def _block(match: Manifest | None, path: str, fields: str) -> Manifest:
+    """Give the resources of the one block of a match, which may name no other fields."""
+    match = match or {}
+    only(match, path, "any")
+    blocks = filled(match.get("any"), f"{path}.any")
     if len(blocks) != 1:
-        raise UnknownPolicy("match.any with several blocks")
-    _only(blocks[0], "match.any", "resources")
-    resources = blocks[0]["resources"]
-    _only(resources, "resources", "kinds operations namespaces")
-    if resources.get("kinds") != ["Pod"]:
-        raise UnknownPolicy(f"kinds {resources.get('kinds')}")
-    operations = frozenset(_filled(resources.get("operations"), "operations"))
-    names = resources.get("namespaces")
-    return operations, None if names is None else frozenset(names)
+        raise UnknownPolicy(f"{path}.any with several blocks")
+    only(blocks[0], f"{path}.any", "resources")
+    resources: Manifest = blocks[0]["resources"]
+    only(resources, "resources", fields)
+    return resources
 
 
 def _validating_policy(manifest: Manifest) -> Policy:
     spec = manifest["spec"]
-    _only(
+    only(
         spec,
         "spec",
         "validationActions failurePolicy webhookConfiguration evaluation matchConstraints variables"
@@ -229,7 +178,8 @@ def _validating_policy(manifest: Manifest) -> Policy:
     name = manifest["metadata"]["name"]
     operations, subresource = _constraints(spec.get("matchConstraints") or {})
     conditions = spec.get("matchConditions") or []
-    namespaces, changed_only = _conditions(conditions)
+    parts = known(manifest)
+    scope, changed_only = conditions_of(conditions, parts)
     # Without actions a ValidatingPolicy denies.
     actions = spec.get("validationActions") or ["Deny"]
     fails_closed = _fails_closed(spec.get("failurePolicy") or "Fail")
@@ -237,11 +187,12 @@ def _validating_policy(manifest: Manifest) -> Policy:
     own = bool(conditions) or timeout is not None
     rule = Rule(
         name="",
-        checks=_checks(spec.get("validations"), spec.get("variables"), ""),
+        spec=parts.spec,
+        checks=checks_of(spec.get("validations"), spec.get("variables"), parts),
         enforces="Deny" in actions,
         changed_only=changed_only,
         operations=operations,
-        namespaces=namespaces,
+        scope=scope,
     )
     return Policy(
         kind=manifest["kind"],
@@ -251,7 +202,7 @@ def _validating_policy(manifest: Manifest) -> Policy:
         webhook=_webhook("vpol.validate.kyverno.svc", name, fails_closed=fails_closed, own=own),
         fails_closed=fails_closed,
         timeout_seconds=timeout or DEFAULT_TIMEOUT_SECONDS,
-        webhook_namespaces=namespaces,
+        webhook_scope=scope,
         webhook_changed_only=changed_only,
         warns="Warn" in actions,
         background=bool((evaluation.get("background") or {}).get("enabled", True)),
@@ -262,63 +213,23 @@ def _validating_policy(manifest: Manifest) -> Policy:
 
 
 def _constraints(constraints: Manifest) -> tuple[frozenset[str], str]:
-    _only(constraints, "matchConstraints", "matchPolicy resourceRules")
-    rules = _filled(constraints.get("resourceRules"), "resourceRules")
+    only(constraints, "matchConstraints", "matchPolicy resourceRules")
+    rules = filled(constraints.get("resourceRules"), "resourceRules")
     if len(rules) != 1 or len(rules[0].get("resources") or ()) != 1:
         raise UnknownPolicy("several resources")
-    _only(rules[0], "resourceRules", "apiGroups apiVersions operations resources scope")
+    only(rules[0], "resourceRules", "apiGroups apiVersions operations resources scope")
     resource = rules[0]["resources"][0]
     if resource not in ("pods", "pods/ephemeralcontainers") or rules[0].get("apiGroups") != [""]:
         raise UnknownPolicy(f"resources {resource}")
-    return frozenset(_filled(rules[0].get("operations"), "operations")), resource[5:]
+    return frozenset(filled(rules[0].get("operations"), "operations")), resource[5:]
 
 
 def _autogen(spec: Manifest) -> frozenset[str]:
     autogen = spec.get("autogen") or {}
-    _only(autogen, "autogen", "podControllers")
+    only(autogen, "autogen", "podControllers")
     listed = (autogen.get("podControllers") or {}).get("controllers")
     plurals = {kind: f"{kind.lower()}s" for kind in CONTROLLERS - {"ReplicationController"}}
     return frozenset(kind for kind, name in plurals.items() if listed is None or name in listed)
-
-
-def _conditions(conditions: list[Any]) -> tuple[frozenset[str] | None, bool]:
-    """Read match conditions: the namespaces (None for all), and whether only changed pod specs count."""
-    namespaces: frozenset[str] | None = None
-    changed_only = False
-    for condition in conditions:
-        text = condition["expression"]
-        listed = NAMESPACE_LIST.fullmatch(text)
-        if listed:
-            names = frozenset(re.findall(r"'([^']*)'", listed["names"]))
-            namespaces = names if namespaces is None else namespaces & names
-        elif text == _known().changed_pod_spec:
-            changed_only = True
-        elif text not in _known().harmless:
-            raise UnknownPolicy(text)
-    return namespaces, changed_only
-
-
-def _checks(
-    expressions: list[Any] | None, variables: list[Any] | None, default: str
-) -> tuple[tuple[Control, str], ...]:
-    checks = []
-    for entry in _filled(expressions, "validations"):
-        _only(entry, "validations", "expression message")
-        control = _known().controls.get(entry["expression"])
-        if control is None:
-            raise UnknownPolicy(entry["expression"])
-        if control not in _known().variables.get(_pairs(variables), frozenset()):
-            raise UnknownPolicy("its variables")
-        checks.append((control, entry.get("message") or default or _no_message(entry)))
-    return tuple(checks)
-
-
-def _no_message(entry: Manifest) -> str:
-    return f"failed expression: {entry['expression']}"
-
-
-def _pairs(variables: list[Any] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((entry["name"], entry["expression"]) for entry in variables or ())
 
 
 def _controllers(annotation: str | None, every: frozenset[str]) -> frozenset[str]:
@@ -336,15 +247,3 @@ def _fails_closed(text: str) -> bool:
     if text not in ("Fail", "Ignore"):
         raise UnknownPolicy(f"failurePolicy {text}")
     return text == "Fail"
-
-
-def _only(part: Manifest, path: str, known: str) -> None:
-    for key in part:
-        if key not in known.split():
-            raise UnknownPolicy(f"{path}.{key}")
-
-
-def _filled(values: list[Any] | None, path: str) -> list[Any]:
-    if not values:
-        raise UnknownPolicy(f"no {path}")
-    return values

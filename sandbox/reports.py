@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from policies.cluster.gateway import WORKLOADS
-from sandbox.admission import first_failure, rule_name, stored_policies
+from policies.domain.posture import Posture
+from sandbox.admission import rule_name, stored_policies
 from sandbox.faults import Fault, is_set
+from sandbox.judging import failed, posture_of
 from sandbox.policy import Policy, Rule
 from sandbox.store import Key, Manifest, Store
 
@@ -80,26 +82,24 @@ def _results(
     for policy in background:
         if policy.subresource or not (kind == "Pod" or kind in policy.controllers):
             continue
+        posture = posture_of(policy.spec, manifest)
         for rule in policy.rules:
             # The controller judges everything as if it were created now.
-            matches = rule.namespaces is None or namespace in rule.namespaces
-            if matches and "CREATE" in rule.operations:
-                yield _result(policy, rule, manifest, now)
+            if namespace in rule.scope and "CREATE" in rule.operations:
+                yield _result(policy, rule, rule_name(policy, rule, kind), posture, now)
 
 
-def _result(policy: Policy, rule: Rule, manifest: Manifest, now: datetime) -> Manifest:
-    name = rule_name(policy, rule, manifest["kind"])
-    message = first_failure(rule, manifest["kind"], manifest)
+def _result(policy: Policy, rule: Rule, name: str, posture: Posture, now: datetime) -> Manifest:
+    failure = next(failed(rule.checks, posture), None)
     scored = policy.annotations.get("policies.kyverno.io/scored") != "false"
     properties = {"process": "background scan"}
-    if message is not None and not policy.is_cluster_policy:
-        index = [text for _, text in rule.checks].index(message)
-        properties["cel.validationIndex"] = str(index)
+    if failure is not None and not policy.is_cluster_policy:
+        properties["cel.validationIndex"] = str(rule.checks.index(failure[0]))
     result: Manifest = {
         "source": SOURCES[policy.kind],
         "policy": policy.name,
-        "result": "pass" if message is None else "fail" if scored else "warn",
-        "message": message if message is not None else _pass_message(policy, name),
+        "result": "pass" if failure is None else "fail" if scored else "warn",
+        "message": failure[1] if failure is not None else _pass_message(policy, name),
         "timestamp": {"seconds": int(now.timestamp()), "nanos": 0},
         "properties": properties,
     }

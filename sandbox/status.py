@@ -1,4 +1,4 @@
-"""The status that Kyverno writes on a policy once its webhooks stand, as far as anybody reads it."""
+"""The status that a policy has once its webhooks stand, or the API server has compiled it, as far as anybody reads it."""
 
 from sandbox import policy as engine
 from sandbox.store import Manifest
@@ -10,6 +10,11 @@ def policy_status(manifest: Manifest, now: str) -> Manifest:
     if policy.is_cluster_policy:
         return _cluster_policy_status(policy, manifest, now)
     return _validating_policy_status(policy, manifest, now)
+
+
+def native_status(manifest: Manifest) -> Manifest:
+    """Build the status that the controller manager writes on a native policy."""
+    return {"observedGeneration": manifest["metadata"]["generation"], "typeChecking": {}}
 
 
 def _cluster_policy_status(policy: engine.Policy, manifest: Manifest, now: str) -> Manifest:

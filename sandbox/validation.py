@@ -1,10 +1,12 @@
 """What the API server refuses by itself, before any webhook: impossible pods, and policies that nobody here can run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from policies.cluster.errors import ClusterError
-from sandbox import apparmor, kinds
+from policies.cluster.gateway import NATIVE_BINDINGS, NATIVE_POLICIES
+from sandbox import apparmor, kinds, native
 from sandbox import policy as engine
+from sandbox.known import UnknownPolicy
 from sandbox.pods import containers, holder_path, is_windows, is_workload, pod_holder
 from sandbox.refused import invalid
 from sandbox.store import Manifest
@@ -28,11 +30,18 @@ def _invalid(manifest: Manifest, why: str) -> ClusterError:
 
 def _check_policy(manifest: Manifest) -> None:
     try:
-        engine.read(manifest)
-    except engine.UnknownPolicy as unknown:
+        _READERS[manifest["kind"]](manifest)
+    except UnknownPolicy as unknown:
         raise _not_ours(manifest, str(unknown)) from unknown
     except (KeyError, TypeError, AttributeError) as malformed:
         raise _not_ours(manifest, f"a field of the wrong shape ({malformed})") from malformed
+
+
+_READERS: dict[str, Callable[[Manifest], object]] = {
+    **dict.fromkeys(kinds.ENGINE_KINDS, engine.read),
+    NATIVE_POLICIES.kind: native.read_policy,
+    NATIVE_BINDINGS.kind: native.read_binding,
+}
 
 
 def _not_ours(manifest: Manifest, unknown: str) -> ClusterError:

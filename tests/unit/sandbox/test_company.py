@@ -20,7 +20,8 @@ from policies.cluster.gateway import (
     Manifest,
     Resource,
 )
-from policies.domain.library import Target
+from policies.domain.library import TEMPLATES, Target, VariantSpec, compile_objects
+from policies.domain.library.records import APPARMOR, CONFINED_PODS
 from policies.domain.objects import STRUCT_BY_KIND, WorkloadKind
 from policies.domain.parameters import Parameters
 from policies.domain.posture import Effective, Role, Source, assess
@@ -30,6 +31,8 @@ from sandbox.gateway import SandboxGateway
 from tests.unit.sandbox.conftest import START, Clock, policies
 
 BOTH: tuple[Which, ...] = ("prod", "staging")
+SECCOMP_SOURCES = {Source.CONTAINER, Source.POD, Source.NOTHING}
+APPARMOR_SOURCES = {Source.CONTAINER, Source.POD, Source.ANNOTATION, Source.KUBELET}
 SYSTEM = {"default", "kube-system", "kyverno"}
 
 
@@ -106,9 +109,9 @@ def test_company_has_every_case_of_interest(clusters: dict[str, SandboxGateway])
         seen |= {"windows"} if not posture.applicable else set()
         seen |= {"dead annotation"} if posture.dead_annotations else set()
         for row in posture.containers:
-            seen |= {row.role, row.source, row.declared, row.effective}
+            seen |= {row.role, row.seccomp.source, row.seccomp.declared, row.seccomp.effective}
 
-    assert seen >= {*Role, *Source, "", "RuntimeDefault", "Localhost", "Unconfined"}
+    assert seen >= {*Role, *SECCOMP_SOURCES, "", "RuntimeDefault", "Localhost", "Unconfined"}
     assert seen >= {
         "windows",
         "dead annotation",
@@ -118,6 +121,67 @@ def test_company_has_every_case_of_interest(clusters: dict[str, SandboxGateway])
         Effective.AUDIT_ONLY,
         "Localhost:profiles/web-fine.json",
     }
+
+
+@pytest.mark.parametrize("which", BOTH)
+def test_company_has_every_case_of_apparmor(
+    clusters: dict[str, SandboxGateway], which: Which
+) -> None:
+    seen: set[object] = set()
+    for manifest in workloads(clusters[which]):
+        kind = WorkloadKind(manifest["kind"])
+        workload = msgspec.convert(manifest, STRUCT_BY_KIND[kind])
+        for row in assess(kind, workload, parameters=Parameters()).containers:
+            seen |= {row.apparmor.source, row.apparmor.declared, row.apparmor.effective}
+            seen |= {(row.role, row.apparmor.declared), (row.privileged, row.apparmor.declared)}
+
+    assert seen >= {*APPARMOR_SOURCES, "", "RuntimeDefault", "Localhost", "Unconfined"}
+    assert seen >= {
+        (Role.INIT if which == "prod" else Role.SIDECAR, "Unconfined"),
+        (True, "Localhost"),
+        "Localhost:k8s-web",
+        Effective.IMPLICIT_DEFAULT,
+    }
+
+
+def test_company_pods_have_their_templates_annotations_as_fields(
+    clusters: dict[str, SandboxGateway],
+) -> None:
+    pods = {pod["metadata"]["name"]: pod for pod in items(clusters["prod"], PODS)}
+    (reindex,) = (pod for name, pod in pods.items() if name.startswith("reindex-2940006"))
+
+    for pod, profile in (
+        (reindex, {"type": "Localhost", "localhostProfile": "k8s-web"}),
+        (pods["sftp-upload"], {"type": "Unconfined"}),
+        (pods["netshoot"], {"type": "Unconfined"}),
+    ):
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"]["appArmorProfile"] == profile
+
+
+@pytest.mark.parametrize("template", [APPARMOR.name, CONFINED_PODS.name])
+def test_company_namespaces_are_ready_and_blocked_for_each_template(
+    tmp_path: Path, template: str
+) -> None:
+    path = tmp_path / "own"
+    seed(path, "prod", START)
+    sandbox, gateway = Sandbox(path, clock=Clock()), SandboxGateway(path, clock=Clock())
+    spec = VariantSpec(
+        name="confined",
+        template=template,
+        target=Target.CLUSTER_POLICY,
+        api_version="kyverno.io/v1",
+        parameters=Parameters(controls=TEMPLATES[template].choices[0]),
+    )
+    sandbox.create(compile_objects(spec, ())[0].manifest)
+    reports = items(gateway, POLICY_REPORTS)
+    gateway.close()
+    sandbox.close()
+
+    judged = {each["metadata"]["namespace"] for each in reports} - SYSTEM
+    failing = {each["metadata"]["namespace"] for each in reports if each["summary"]["fail"]}
+    assert judged - failing >= {"identity", "ingress", "push", "search"}
+    assert failing >= {"data-pipelines", "fraud", "monitoring", "payments", "web-edge"}
 
 
 def test_company_has_what_does_not_run_now(clusters: dict[str, SandboxGateway]) -> None:

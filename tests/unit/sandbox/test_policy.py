@@ -8,14 +8,43 @@ import pytest
 from policies.cluster.errors import Invalid, RejectedByAdmission
 from policies.cluster.gateway import DEPLOYMENTS, Manifest
 from policies.domain.controls import Control
-from policies.domain.library import API_VERSIONS, TEMPLATES, Target, VariantSpec, compile_objects
+from policies.domain.library import (
+    API_VERSIONS,
+    BINDING_KIND,
+    TEMPLATES,
+    Target,
+    VariantSpec,
+    compile_objects,
+    spec_of_manifest,
+)
 from policies.domain.objects import WorkloadKind
-from policies.domain.parameters import Parameters
-from sandbox.policy import UnknownPolicy, read
+from policies.domain.parameters import Parameters, ProfileParameters
+from sandbox.checks import Scope
+from sandbox.known import UnknownPolicy
+from sandbox.native import read_binding, read_policy
+from sandbox.policy import read
 from tests.unit.domain.seccomp_cases import container, pod, wrapped
 from tests.unit.sandbox.conftest import Place, policies
 
-CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
+KYVERNO = (CPOL, VPOL) = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
+NATIVE = Target.NATIVE
+
+
+def parameters(controls: tuple[Control, ...]) -> Parameters:
+    """Everything that a variant can ask, where it asks about Localhost profiles."""
+    if Control.PROFILE_INSTALLED not in controls:
+        return Parameters(controls=controls)
+    return Parameters(
+        controls=controls,
+        seccomp=ProfileParameters(
+            allowed=("profiles/**",), denied=("profiles/old-*",), installed=("profiles/a.json",)
+        ),
+        apparmor=ProfileParameters(types=("RuntimeDefault",), installed=()),
+        excluded_namespaces=("kube-system", "team-z"),
+        excluded_labels=(("example.com/exempt", ""), ("app", "old")),
+        kinds=(WorkloadKind.DEPLOYMENT, WorkloadKind.CRON_JOB),
+        message="Ask the platform team's channel.",
+    )
 
 
 def everything() -> list[Manifest]:
@@ -23,7 +52,7 @@ def everything() -> list[Manifest]:
     return [
         compiled.manifest
         for template in TEMPLATES.values()
-        for choice in template.choices
+        for choice in (*template.choices, template.controls)
         for target in Target
         for version in API_VERSIONS[target]
         for compiled in compile_objects(
@@ -32,7 +61,7 @@ def everything() -> list[Manifest]:
                 template=template.name,
                 target=target,
                 api_version=version,
-                parameters=Parameters(controls=choice),
+                parameters=parameters(choice),
             ),
             ["team-a", "team-b"],
         )
@@ -41,14 +70,22 @@ def everything() -> list[Manifest]:
 
 @pytest.mark.parametrize("manifest", everything(), ids=lambda m: m["metadata"]["name"])
 def test_read_whatever_the_library_compiles_is_understood(manifest: Manifest) -> None:
-    policy = read(manifest)
+    if manifest["kind"] == BINDING_KIND:
+        assert read_binding(manifest).policy == "all"
+        return
+    if manifest["kind"] == Target.NATIVE:
+        parts = [read_policy(manifest)]
+    else:
+        parts = list(read(manifest).rules)
 
-    controls = {control for rule in policy.rules for control, _ in rule.checks}
-    assert controls <= set(Control)
-    assert all(message for rule in policy.rules for _, message in rule.checks)
+    checks = [check for part in parts for check in part.checks]
+    spec = spec_of_manifest(manifest)
+    assert spec is not None
+    assert {check.control for check in checks} == set(spec.controls)
+    assert all(check.message and check.names for check in checks)
 
 
-@pytest.mark.parametrize("target", Target)
+@pytest.mark.parametrize("target", KYVERNO)
 def test_read_tells_audit_from_twin(target: Target) -> None:
     audit, twin, *_ = map(read, policies(target, "team-a"))
 
@@ -56,7 +93,7 @@ def test_read_tells_audit_from_twin(target: Target) -> None:
     assert not any(rule.enforces for rule in audit.rules)
     assert (twin.background, twin.fails_closed) == (False, True)
     assert all(rule.enforces and rule.changed_only for rule in twin.rules)
-    assert twin.webhook_namespaces == {"team-a"}
+    assert twin.webhook_scope == Scope(frozenset({"team-a"}))
 
 
 def edit(manifest: Manifest, path: str, value: Any) -> Manifest:
@@ -69,6 +106,8 @@ def edit(manifest: Manifest, path: str, value: Any) -> Manifest:
     return edited
 
 
+PARAMETERS = "secprof.io/parameters"
+OTHER = '{"template":"apparmor","controls":["require-apparmor"]}'
 EXPRESSION = "validate/cel/expressions/0/expression"
 
 
@@ -94,13 +133,46 @@ EXPRESSION = "validate/cel/expressions/0/expression"
         (VPOL, "spec/matchConstraints/resourceRules/0/resources", ["services"]),
         (VPOL, "spec/evaluation/admission/enabled", False),
         (VPOL, "spec/matchConditions", [{"name": "no", "expression": "false"}]),
+        (NATIVE, "spec/validations/0/expression", "true"),
+        (NATIVE, "spec/variables/0/expression", "object"),
+        (NATIVE, "spec/matchConditions/0/expression", "false"),
+        (NATIVE, "spec/matchConstraints/resourceRules/0/resources", ["pods"]),
+        (NATIVE, "spec/matchConstraints/namespaceSelector", {"matchLabels": {"a": "b"}}),
+        (NATIVE, "spec/paramKind", {"apiVersion": "v1", "kind": "ConfigMap"}),
+        *((target, "metadata/annotations", {}) for target in Target),
+        *((target, "metadata/annotations", {PARAMETERS: "{}"}) for target in Target),
+        *((target, "metadata/annotations", {PARAMETERS: OTHER}) for target in Target),
     ],
 )
 def test_read_what_the_library_does_not_compile_is_refused(
     target: Target, path: str, value: Any
 ) -> None:
+    edited = edit(policies(target)[0], path, value)
+
     with pytest.raises(UnknownPolicy):
-        read(edit(policies(target)[0], path, value))
+        (read_policy if target is NATIVE else read)(edited)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec/validationActions", ["Deny", "Warn"]),
+        ("spec/validationActions", []),
+        ("spec/validationActions", ["Refuse"]),
+        ("spec/paramRef", {"name": "x"}),
+        ("spec/matchResources/objectSelector", {"matchLabels": {"a": "b"}}),
+        ("spec/matchResources/resourceRules", []),
+        ("spec/matchResources/namespaceSelector/matchLabels", {"a": "b"}),
+        ("spec/matchResources/namespaceSelector/matchExpressions/0/key", "team"),
+        ("spec/matchResources/namespaceSelector/matchExpressions/0/operator", "Exists"),
+    ],
+)
+def test_read_binding_that_needs_more_than_names_is_refused(path: str, value: Any) -> None:
+    twin = policies(NATIVE, "team-a")[2]
+    assert read_binding(twin).scope == Scope(frozenset({"team-a"}))
+
+    with pytest.raises(UnknownPolicy):
+        read_binding(edit(twin, path, value))
 
 
 def test_create_of_an_unknown_policy_is_invalid_and_says_why(place: Place) -> None:
@@ -119,7 +191,7 @@ def test_create_of_a_misshapen_policy_is_invalid(place: Place) -> None:
         place.sandbox.create(manifest)
 
 
-@pytest.mark.parametrize("target", Target)
+@pytest.mark.parametrize("target", KYVERNO)
 def test_read_without_a_condition_shares_the_webhook_of_its_failure_policy(target: Target) -> None:
     manifest = copy.deepcopy(policies(target)[0])
     manifest["spec"].pop("matchConditions", None)
@@ -139,7 +211,7 @@ def test_read_validating_policy_without_actions_denies() -> None:
 
 def test_read_autogen_of_a_hand_is_honoured() -> None:
     annotated = copy.deepcopy(policies()[0])
-    annotated["metadata"]["annotations"] = {"pod-policies.kyverno.io/autogen-controllers": "none"}
+    annotated["metadata"]["annotations"]["pod-policies.kyverno.io/autogen-controllers"] = "none"
     chosen = copy.deepcopy(policies(VPOL)[0])
     chosen["spec"]["autogen"] = {"podControllers": {"controllers": ["deployments"]}}
 
