@@ -3,6 +3,7 @@
 from policies.domain.posture.assessment import assess
 from policies.domain.posture.patches import patch_for
 from policies.domain.posture.pods import pod_of
+from policies.domain.posture.proposals import fix_for, proposed_profile
 from policies.domain.posture.records import (
     ContainerPosture,
     Effective,
@@ -32,6 +33,8 @@ __all__ = [
     "UnreadablePodSpec",
     "Weakness",
     "assess",
+    "fix_for",
     "patch_for",
     "pod_of",
+    "proposed_profile",
 ]

@@ -6,12 +6,18 @@ The same rules stand as CEL in `policies.domain.library`; tests hold both togeth
 from collections.abc import Callable, Iterator
 
 from policies.domain.controls import Control, Mechanism
-from policies.domain.parameters import LOCALHOST, PROFILE_TYPES, Parameters, is_safe_path
+from policies.domain.parameters import (
+    LOCALHOST,
+    PROFILE_TYPES,
+    Parameters,
+    is_safe_path,
+    is_unconfined,
+)
 from policies.domain.patterns import matches_any
 from policies.domain.posture import messages
 from policies.domain.posture.declared import (
+    APPARMOR_PREFIX,
     FIELDS,
-    UNCONFINED,
     Declared,
     DeclaredContainer,
     DeclaredPod,
@@ -66,7 +72,7 @@ def _require(
             if not _meets(own, types, mechanism):
                 yield _bad(control, mechanism, container, own, types)
         elif on_pod is None:
-            yield _unset(control, mechanism, container, types)
+            yield _unset(control, mechanism, container, types, pod.apparmor_annotations_path)
 
 
 def _deny(control: Control, pod: DeclaredPod, _: Parameters, __: Mechanisms) -> Iterator[Finding]:
@@ -97,12 +103,8 @@ def _is_bad(declared: Declared, mechanism: Mechanism) -> bool:
     return (
         mechanism is Mechanism.APPARMOR
         and declared.type == LOCALHOST
-        and _is_unconfined(declared.reference)
+        and is_unconfined(declared.reference)
     )
-
-
-def _is_unconfined(name: str | None) -> bool:
-    return name is not None and name.lower() == UNCONFINED.lower()
 
 
 # C5 and C6
@@ -156,7 +158,7 @@ def is_allowed(mechanism: Mechanism, reference: str, parameters: Parameters) -> 
     if mechanism is Mechanism.SECCOMP:
         fit = is_safe_path(reference)
     else:
-        fit = bool(reference) and not _is_unconfined(reference)
+        fit = bool(reference) and not is_unconfined(reference)
     return fit and matches_any(part.allowed, reference) and not matches_any(part.denied, reference)
 
 
@@ -185,17 +187,19 @@ _FINDINGS: dict[Control, _Find] = {
 
 
 def _unset(
-    control: Control, mechanism: Mechanism, container: DeclaredContainer, types: tuple[str, ...]
+    control: Control,
+    mechanism: Mechanism,
+    container: DeclaredContainer,
+    types: tuple[str, ...],
+    annotations_path: str,
 ) -> Finding:
-    return Finding(
-        control,
-        mechanism,
-        container.container.name,
-        container.role,
-        f"{container.path}.{FIELDS[mechanism]}.type",
-        "",
-        messages.unset(mechanism, container, types),
-    )
+    name = container.container.name
+    path = f"{container.path}.{FIELDS[mechanism]}.type"
+    message = messages.unset(mechanism, container, types)
+    if annotations_path and mechanism is Mechanism.APPARMOR:
+        path = f"{annotations_path}[{APPARMOR_PREFIX}{name}]"
+        message = messages.not_annotated(container)
+    return Finding(control, mechanism, name, container.role, path, "", message)
 
 
 def _bad(

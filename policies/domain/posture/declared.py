@@ -79,6 +79,8 @@ class DeclaredPod(msgspec.Struct, frozen=True, gc=False):
     seccomp: Declared | None
     apparmor: Declared | None
     containers: tuple[DeclaredContainer, ...]
+    apparmor_annotations_path: str
+    """Where AppArmor profiles stand on a cluster that has no fields for them; empty on others."""
 
     def of(self, mechanism: Mechanism) -> Declared | None:
         return self.seccomp if mechanism is Mechanism.SECCOMP else self.apparmor
@@ -121,7 +123,8 @@ def read_pod(
         seccomp = _seccomp_annotation(heard, SECCOMP_POD_ANNOTATION)
     apparmor = _apparmor_field(context, path, Source.POD) if heard.has_apparmor_fields else None
     containers = tuple(_container(c, role, at, heard) for c, role, at in containers_of(spec, path))
-    return DeclaredPod(path, seccomp, apparmor, containers)
+    by_annotation = "" if heard.has_apparmor_fields else heard.annotations_path
+    return DeclaredPod(path, seccomp, apparmor, containers, by_annotation)
 
 
 def containers_of(spec: PodSpec, path: str) -> Iterator[tuple[Container, Role, str]]:

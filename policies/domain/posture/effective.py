@@ -5,7 +5,7 @@ The rules are those of containerd and CRI-O, in the order in which they decide.
 
 from policies.domain.facts import CRI_O, ClusterFacts
 from policies.domain.objects import Container, ObjectMeta
-from policies.domain.parameters import LOCALHOST, RUNTIME_DEFAULT
+from policies.domain.parameters import LOCALHOST, RUNTIME_DEFAULT, is_unconfined
 from policies.domain.posture.declared import UNCONFINED, Declared, DeclaredContainer
 from policies.domain.posture.records import Effective, Grade, ProfilePosture, Source
 
@@ -113,7 +113,7 @@ def _apparmor_confined(
         return declared.source, Effective.UNKNOWN, Grade.UNKNOWN
     if declared.type == RUNTIME_DEFAULT:
         return declared.source, Effective.RUNTIME_DEFAULT, Grade.GOOD
-    if (declared.reference or "").lower() == UNCONFINED.lower():
+    if is_unconfined(declared.reference):
         # CRI-O hands the word on; containerd looks for a profile of that name.
         own = f"{LOCALHOST}:{declared.reference}"
         return declared.source, Effective.UNCONFINED if facts.runtime == CRI_O else own, Grade.NONE

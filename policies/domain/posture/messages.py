@@ -14,6 +14,11 @@ def unset(mechanism: Mechanism, of: DeclaredContainer, types: tuple[str, ...]) -
     )
 
 
+def not_annotated(of: DeclaredContainer) -> str:
+    """Say the same of a cluster that has no fields for AppArmor."""
+    return f"No AppArmor profile for {where(of)}: set its annotation to runtime/default."
+
+
 def bad(
     mechanism: Mechanism,
     of: DeclaredContainer | None,
