@@ -81,22 +81,35 @@ def covers(wide: str, narrow: str, variables: dict[str, tuple[str, ...]]) -> boo
         return False
 
 
+def overlaps(one: str, other: str, variables: dict[str, tuple[str, ...]]) -> bool:
+    """Say whether some path matches both; True where it cannot be decided."""
+    try:
+        first = _compiled(one, variables, is_open=True)
+        second = _compiled(other, variables, is_open=True)
+        return any(a and b for a, b in _ends(first, second))
+    except _Undecided:
+        return True
+
+
 def _includes(wide: _Automaton, narrow: _Automaton) -> bool:
-    alphabet = {"/", _OTHER, *wide.characters(), *narrow.characters()}
-    start = (wide.closure(frozenset({0})), narrow.closure(frozenset({0})))
+    return not any(in_narrow and not in_wide for in_wide, in_narrow in _ends(wide, narrow))
+
+
+def _ends(first: _Automaton, second: _Automaton) -> Iterator[tuple[bool, bool]]:
+    """Go through what both can reach together, and say of each whether the first and the second may end there."""
+    alphabet = {"/", _OTHER, *first.characters(), *second.characters()}
+    start = (first.closure(frozenset({0})), second.closure(frozenset({0})))
     seen, open_ = {start}, [start]
     while open_:
-        in_wide, in_narrow = open_.pop()
-        if narrow.end in in_narrow and wide.end not in in_wide:
-            return False
+        in_first, in_second = open_.pop()
+        yield first.end in in_first, second.end in in_second
         for character in alphabet:
-            pair = (wide.after(in_wide, character), narrow.after(in_narrow, character))
+            pair = (first.after(in_first, character), second.after(in_second, character))
             if pair[1] and pair not in seen:
                 if len(seen) >= MAX_PAIRS:
                     raise _Undecided
                 seen.add(pair)
                 open_.append(pair)
-    return True
 
 
 def _compiled(pattern: str, variables: dict[str, tuple[str, ...]], *, is_open: bool) -> _Automaton:

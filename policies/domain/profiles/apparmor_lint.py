@@ -83,7 +83,7 @@ def _cancelled(block: Block, variables: dict[str, tuple[str, ...]]) -> Iterator[
 
 
 def _cancellation(block: Block, grant: Rule, deny: Rule, lost: str) -> Finding:
-    left = "".join(sign for sign in grant.perms if sign not in lost) if grant.perms else ""
+    left = "".join(sign for sign in grant.perms if sign not in lost)
     rest = f"only “{left}” is left of it" if left else "nothing is left of it"
     what = (
         f"“{deny.text}” in line {deny.line} cancels “{grant.text}” in line {grant.line}: "
