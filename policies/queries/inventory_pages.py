@@ -181,7 +181,7 @@ def load_page(cluster: Cluster, *, text: str, page: int, now: datetime) -> Inven
         inventory=inventory,
         columns=columns,
         is_by_node=is_by_node,
-        rows=tuple(_row(lookup, columns, *one, is_by_node=is_by_node) for one in known[:PAGE_SIZE]),
+        rows=tuple(_row(lookup, columns, one) for one in known[:PAGE_SIZE]),
         known_count=len(known),
         references=references[(shown - 1) * PAGE_SIZE : shown * PAGE_SIZE],
         outcomes=Counter(row.verdict.outcome for row in references),

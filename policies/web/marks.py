@@ -125,6 +125,29 @@ _OBJECTS = {
     "not-installed": Mark("Not installed", "ring", Tone.PLAIN),
     "unexpected": Mark("Not wanted", "triangle", Tone.BAD),
 }
+_ON_NODES = {
+    "installed": Mark("Installed", "check", Tone.GOOD),
+    "declared": Mark("Declared", "check", Tone.GOOD),
+    "weak": Mark("Complain mode", "half", Tone.WARN),
+    "fail": Mark("Missing", "triangle", Tone.BAD),
+    "pending": Mark("Under way", "half", Tone.MOTION),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+    "not-applicable": Mark("Not applicable", "dash", Tone.PLAIN),
+}
+_PROFILES = {
+    "pass": Mark("Pass", "check", Tone.GOOD),
+    "weak": Mark("Pass, weak", "half", Tone.WARN),
+    "fail": Mark("Fail", "triangle", Tone.BAD),
+    "pending": Mark("Pending", "half", Tone.MOTION),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+    "not-applicable": Mark("Not applicable", "dash", Tone.PLAIN),
+}
+_SOURCES = {
+    "known": Mark("Read", "check", Tone.GOOD),
+    "declared": Mark("Declared", "check", Tone.GOOD),
+    "gap": Mark("Not known", "question", Tone.UNKNOWN),
+    "absent": Mark("Not there", "dash", Tone.PLAIN),
+}
 
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
@@ -140,6 +163,9 @@ MARKS: dict[str, dict[str, Mark]] = {
     "opinion": _OPINIONS,
     "outcome": _OUTCOMES,
     "object": _OBJECTS,
+    "on-node": _ON_NODES,
+    "profile-verdict": _PROFILES,
+    "source": _SOURCES,
 }
 
 

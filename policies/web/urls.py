@@ -6,6 +6,7 @@ from policies.web.views import (
     clusters,
     flips,
     home,
+    inventory,
     plans,
     readiness,
     reviews,
@@ -48,5 +49,27 @@ urlpatterns = [
     path("flips/<uuid:flip_id>/approve/", flips.approve, name="flip-approve"),
     path("flips/<uuid:flip_id>/decline/", flips.decline, name="flip-decline"),
     path("flips/<uuid:flip_id>/withdraw/", flips.withdraw, name="flip-withdraw"),
+    path("profiles/nodes/", inventory.nodes, name="profile-nodes"),
+    path("profiles/nodes/pool/", inventory.pool_nodes, name="profile-nodes-pool"),
+    path(
+        "profiles/pools/<int:cluster_id>/declare/",
+        inventory.declare_pool,
+        name="profile-pool-declare",
+    ),
+    path(
+        "profiles/pools/<int:pool_id>/withdraw/",
+        inventory.withdraw_pool,
+        name="profile-pool-withdraw",
+    ),
+    path(
+        "profiles/pools/<int:pool_id>/profiles/declare/",
+        inventory.declare_profile,
+        name="profile-declare",
+    ),
+    path(
+        "profiles/declared/<int:profile_id>/withdraw/",
+        inventory.withdraw_profile,
+        name="profile-withdraw",
+    ),
     path("trail/", trail.index, name="trail"),
 ]
