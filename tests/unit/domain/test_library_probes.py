@@ -38,7 +38,7 @@ def failed(spec: VariantSpec, pod: dict[str, object]) -> set[Control]:
                 controls=(C1, C6),
                 seccomp=ProfileParameters(
                     types=("Localhost",),
-                    default="Localhost:web.json",
+                    default="Localhost:operator/web.json",
                     allowed=("operator/*.json",),
                 ),
             ),
