@@ -1,12 +1,12 @@
 """The seed: a believable company of two clusters, the same in every run. The lines stand in sandbox/seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sandbox import confinement, shapes
+from sandbox import confinement, nodes, shapes
 from sandbox.api_server import ApiServer, timestamp
 from sandbox.controllers import NODES, roll_out, suffix, with_token
 from sandbox.store import Manifest, Store
@@ -35,7 +35,12 @@ def seed(path: Path, which: Which, now: datetime) -> None:
     try:
         with store.transaction():
             store.set_setting("cluster", which)
-            _Seeder(ApiServer(store, lambda: now), now).run(which)
+            seeder = _Seeder(ApiServer(store, lambda: now), now)
+            seeder.run(which)
+            seeder.make(nodes.node_manifests())
+            if which == "prod":
+                nodes.install_operator(store)
+                seeder.make(nodes.operator_manifests())
     finally:
         store.close()
 
@@ -51,6 +56,10 @@ class _Seeder:
         for line in lines(which):
             workload = self._make(_workload(line))
             roll_out(workload, self._make, line.options)
+
+    def make(self, manifests: Iterable[Manifest]) -> None:
+        for manifest in manifests:
+            self._make(manifest)
 
     def _make(self, manifest: Manifest) -> Manifest:
         metadata = manifest["metadata"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.cluster.errors import Unreachable
 from policies.cluster.gateway import (
+    OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
     Answer,
@@ -20,7 +21,7 @@ from policies.cluster.gateway import (
     Verb,
     Write,
 )
-from sandbox import faults, kinds, reports
+from sandbox import faults, kinds, nodes, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
 from sandbox.refused import not_served
 from sandbox.store import Store
@@ -46,7 +47,7 @@ class SandboxGateway:
 
     def serves(self, resource: Resource) -> bool:
         self._request()
-        return kinds.is_served(resource)
+        return self._is_served(resource)
 
     def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
         self._meet(resource, "list")
@@ -128,9 +129,14 @@ class SandboxGateway:
 
     def _meet(self, resource: Resource, verb: str) -> None:
         self._request()
-        if not kinds.is_served(resource):
+        if not self._is_served(resource):
             raise not_served(resource)
         faults.meet_authorisation(self._store, resource, verb)
+
+    def _is_served(self, resource: Resource) -> bool:
+        if resource.group == OPERATOR_GROUP and not nodes.is_operator_installed(self._store):
+            return False
+        return kinds.is_served(resource)
 
     def _receive(self, *bodies: bytes) -> None:
         self._received_bytes += sum(map(len, bodies))

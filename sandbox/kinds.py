@@ -6,6 +6,7 @@ from sandbox.store import Key, Manifest
 
 BUILT_IN = (
     gateway.NAMESPACES,
+    gateway.NODES,
     *gateway.WORKLOADS,
     gateway.NATIVE_POLICIES,
     gateway.NATIVE_BINDINGS,
@@ -15,6 +16,10 @@ CUSTOM = (
     gateway.VALIDATING_POLICIES,
     gateway.POLICY_REPORTS,
     gateway.CLUSTER_POLICY_REPORTS,
+    gateway.SECCOMP_PROFILES,
+    gateway.APPARMOR_PROFILES,
+    gateway.PROFILE_NODE_STATUSES,
+    gateway.OPERATOR_DAEMONS,
 )
 VERSIONS = {
     gateway.CLUSTER_POLICIES.plural: ("v1", "v2beta1"),

@@ -65,6 +65,12 @@ _SHAPES: dict[str, Callable[[str], Manifest]] = {
     "good-localhost": lambda image: _spec(
         DEFAULT, _container("app", image, _localhost("profiles/web-fine.json"))
     ),
+    "good-operator": lambda image: _spec(
+        DEFAULT, _container("app", image, _localhost("operator/web-fine.json"))
+    ),
+    "good-operator-rare": lambda image: _spec(
+        DEFAULT, _container("app", image, _localhost("operator/key-rotation.json"))
+    ),
     "good-sidecar": lambda image: _spec(
         DEFAULT, _container("app", image), initContainers=[_sidecar(MESH, None)]
     ),
