@@ -16,7 +16,12 @@ from policies.domain.parameters import Parameters
 from tests.contract.clusters import Cluster, RealCluster, SandboxCluster, own_name
 from tests.contract.planes import Plane, newest
 
-SHORT = {Target.CLUSTER_POLICY: "cpol", Target.VALIDATING_POLICY: "vpol"}
+KYVERNO = (Target.CLUSTER_POLICY, Target.VALIDATING_POLICY)
+SHORT = {
+    Target.CLUSTER_POLICY: "cpol",
+    Target.VALIDATING_POLICY: "vpol",
+    Target.NATIVE: "vap",
+}
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +60,16 @@ def cluster(
 @pytest.fixture(scope="module", params=tuple(Target), ids=SHORT.get)
 def spec(request: pytest.FixtureRequest) -> VariantSpec:
     """The seccomp variant with both controls, for each kind of policy."""
-    target: Target = request.param
+    return seccomp(request.param)
+
+
+@pytest.fixture(scope="module", params=KYVERNO, ids=SHORT.get)
+def kyverno_spec(request: pytest.FixtureRequest) -> VariantSpec:
+    """The same for the kinds that Kyverno carries out."""
+    return seccomp(request.param)
+
+
+def seccomp(target: Target) -> VariantSpec:
     return VariantSpec(
         name=own_name(SHORT[target]),
         target=target,

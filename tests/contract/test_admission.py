@@ -14,16 +14,20 @@ from policies.domain.library import (
     ObjectRole,
     Target,
     VariantSpec,
+    checks_of,
     compile_objects,
     probe_pods,
 )
 from policies.domain.objects import WorkloadKind
+from policies.domain.parameters import Parameters
 from sandbox.kinds import resource_of
 from tests.contract.clusters import Cluster, refused
 from tests.contract.planes import eventually
+from tests.contract.words import Denial, denial, failures, warnings
 from tests.unit.domain.seccomp_cases import CASES, RD, UN, Case, container, pod, wrapped
 
 ADMITTED, WARNED, REFUSED = AnswerOutcome.ADMITTED, AnswerOutcome.WARNED, AnswerOutcome.REFUSED
+AUDITING = (ObjectRole.AUDIT, ObjectRole.BINDING)
 BAD = pod(container("c", UN))
 UNSET = pod(container("c"))
 GOOD = pod(container("c"), profile=RD)
@@ -60,21 +64,16 @@ class Ground:
         return self.of(ObjectRole.TWIN).name
 
     @property
-    def is_cluster_policy(self) -> bool:
-        return self.spec.target is Target.CLUSTER_POLICY
+    def auditing(self) -> tuple[CompiledObject, ...]:
+        """What warns everywhere and stops nothing."""
+        return tuple(each for each in self.compiled if each.role in AUDITING)
+
+    @property
+    def denying(self) -> tuple[CompiledObject, ...]:
+        return tuple(each for each in self.compiled if each.role not in AUDITING)
 
     def of(self, role: ObjectRole) -> CompiledObject:
         return next(compiled for compiled in self.compiled if compiled.role is role)
-
-    def message(self, control: Control) -> str:
-        """The text that the compiled policy has for who fails this control."""
-        spec = self.compiled[0].manifest["spec"]
-        if self.is_cluster_policy:
-            return str(
-                next(r for r in spec["rules"] if r["name"] == control)["validate"]["message"]
-            )
-        order = (Control.DENY_UNCONFINED_SECCOMP, Control.REQUIRE_SECCOMP)
-        return str(spec["validations"][order.index(control)]["message"])
 
     def ask(self, manifest: Manifest, namespace: str) -> PodAnswer:
         names = [compiled.name for compiled in self.compiled]
@@ -107,28 +106,25 @@ def audited(cluster: Cluster, spec: VariantSpec) -> Iterator[Ground]:
     ):
         cluster.apply(wrapped(kind, body, name=name), home)
     ground = Ground(cluster, spec, home, neighbour)
-    cluster.create([ground.of(ObjectRole.AUDIT)])
+    cluster.create(ground.auditing)
     ground.settle(home, WARNED)
     ground.settle(neighbour, WARNED)
     yield ground
-    cluster.remove([ground.of(ObjectRole.AUDIT)])
+    cluster.remove(ground.auditing)
 
 
 @pytest.fixture(scope="module")
 def enforced(audited: Ground) -> Iterator[Ground]:
     """The twin stands too, and its companion where there is one."""
-    audited.cluster.create(audited.compiled[1:])
+    audited.cluster.create(audited.denying)
     audited.settle(audited.home, REFUSED)
     yield audited
-    audited.cluster.remove(audited.compiled[1:])
+    audited.cluster.remove(audited.denying)
 
 
-def warnings_of(ground: Ground, failed: tuple[Control, ...]) -> tuple[str, ...]:
-    """The warnings that the Audit policy owes a pod, word for word."""
-    name = ground.spec.name
-    if ground.is_cluster_policy:
-        return tuple(f"policy {name}.{control}: {ground.message(control)}" for control in failed)
-    return tuple(f"Policy {name} failed: {ground.message(control)}" for control in failed[:1])
+def ours(ground: Ground, answer: Answer) -> tuple[str, ...]:
+    """The warnings of this variant, whoever else warns."""
+    return tuple(text for text in answer.warnings if ground.spec.name in text)
 
 
 def failed_controls(case: Case) -> tuple[Control, ...]:
@@ -138,10 +134,13 @@ def failed_controls(case: Case) -> tuple[Control, ...]:
 
 @pytest.mark.parametrize("case", POD_CASES, ids=lambda case: case.id)
 def test_audit_pod_is_admitted_with_the_warnings_it_deserves(audited: Ground, case: Case) -> None:
-    answer = audited.cluster.gateway.dry_run_pod(audited.home, case.manifest())
+    manifest = case.manifest()
+    answer = audited.cluster.gateway.dry_run_pod(audited.home, manifest)
 
-    ours = tuple(text for text in answer.warnings if audited.spec.name in text)
-    assert sorted(ours) == sorted(warnings_of(audited, failed_controls(case)))
+    assert tuple(control for control, _ in failures(audited.spec, manifest)) == failed_controls(
+        case
+    )
+    assert sorted(ours(audited, answer)) == sorted(warnings(audited.spec, manifest))
 
 
 def test_audit_probes_are_warned_and_admitted(audited: Ground) -> None:
@@ -152,45 +151,43 @@ def test_audit_probes_are_warned_and_admitted(audited: Ground) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-public"])
-def test_audit_says_nothing_in_a_namespace_that_kyverno_leaves_out(
+def test_audit_is_heard_where_kyverno_leaves_out_a_namespace_by_a_native_policy_alone(
     audited: Ground, namespace: str
 ) -> None:
-    assert audited.ask(probe_pods(audited.spec).bad, namespace).outcome is ADMITTED
+    native = audited.spec.target is Target.NATIVE
+    expected = WARNED if native else ADMITTED
+    assert audited.ask(probe_pods(audited.spec).bad, namespace).outcome is expected
 
 
 @pytest.mark.parametrize("kind", JUDGED_KINDS)
 def test_audit_controller_is_admitted_with_a_warning_under_the_derived_name(
     audited: Ground, kind: WorkloadKind
 ) -> None:
-    name = f"new-{kind.lower()}"
-
-    answer = audited.cluster.apply(wrapped(kind, UNSET, name=name), audited.home)
-
-    (warning,) = (text for text in answer.warnings if audited.spec.name in text)
-    prefix = "autogen-cronjob-" if kind is WorkloadKind.CRON_JOB else "autogen-"
-    message = audited.message(Control.REQUIRE_SECCOMP)
-    if audited.is_cluster_policy:
-        assert warning == f"policy {audited.spec.name}.{prefix}require-seccomp: {message}"
-    else:
-        assert warning == f"Policy {audited.spec.name} failed: {message}"
-
-
-@pytest.mark.parametrize("kind", [WorkloadKind.REPLICA_SET, WorkloadKind.POD_TEMPLATE])
-def test_audit_kind_that_admission_leaves_out_gets_no_warning(
-    audited: Ground, kind: WorkloadKind
-) -> None:
-    answer = audited.cluster.apply(wrapped(kind, BAD, name="silent"), audited.home)
-
-    assert not [text for text in answer.warnings if audited.spec.name in text]
-
-
-def test_audit_replication_controller_is_judged_by_a_cluster_policy_alone(audited: Ground) -> None:
-    manifest = wrapped(WorkloadKind.REPLICATION_CONTROLLER, UNSET, name="old-kind")
+    manifest = wrapped(kind, UNSET, name=f"new-{kind.lower()}")
 
     answer = audited.cluster.apply(manifest, audited.home)
 
-    ours = [text for text in answer.warnings if audited.spec.name in text]
-    assert len(ours) == (1 if audited.is_cluster_policy else 0)
+    assert len(ours(audited, answer)) == 1
+    assert ours(audited, answer) == warnings(audited.spec, manifest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (WorkloadKind.REPLICA_SET, {Target.NATIVE}),
+        (WorkloadKind.POD_TEMPLATE, {Target.NATIVE}),
+        (WorkloadKind.REPLICATION_CONTROLLER, {Target.NATIVE, Target.CLUSTER_POLICY}),
+    ],
+)
+def test_audit_kind_that_some_leave_out_is_warned_of_by_the_others(
+    audited: Ground, kind: WorkloadKind, target: set[Target]
+) -> None:
+    manifest = wrapped(kind, UNSET, name="rare")
+
+    answer = audited.cluster.apply(manifest, audited.home)
+
+    expected = warnings(audited.spec, manifest) if audited.spec.target in target else ()
+    assert ours(audited, answer) == expected
 
 
 def test_audit_nothing_is_ever_refused_by_label_or_image(audited: Ground) -> None:
@@ -213,20 +210,9 @@ def test_enforced_bad_pod_is_refused_with_the_text_of_its_engine(enforced: Groun
         enforced.cluster.gateway.dry_run_pod(enforced.home, bad)
 
     error = caught.value
-    stem = "" if enforced.is_cluster_policy else "vpol."
-    webhook = f"{stem}validate.kyverno.svc-fail-finegrained-{enforced.twin}"
-    assert (error.status, error.webhook) == (400, webhook)
-    unconfined, require = map(
-        enforced.message, (Control.DENY_UNCONFINED_SECCOMP, Control.REQUIRE_SECCOMP)
+    assert Denial(error.status, error.webhook, error.raw) == denial(
+        enforced.spec, bad, enforced.home
     )
-    lead = f'admission webhook "{webhook}" denied the request: '
-    if enforced.is_cluster_policy:
-        assert error.raw == (
-            f"{lead}\n\nresource Pod/{enforced.home}/new-bad was blocked due to the following policies "
-            f"\n\n{enforced.twin}:\n  deny-unconfined-seccomp: '{unconfined}'\n  require-seccomp: '{require}'\n"
-        )
-    else:
-        assert error.raw == f"{lead}Policy {enforced.twin} failed: {unconfined}"
 
 
 def test_enforced_neighbour_is_only_warned(enforced: Ground) -> None:
@@ -234,7 +220,8 @@ def test_enforced_neighbour_is_only_warned(enforced: Ground) -> None:
 
     answer = enforced.ask(probes.bad, enforced.neighbour)
 
-    assert (answer.outcome, answer.policy) == (WARNED, enforced.spec.name)
+    warner = enforced.auditing[-1].name
+    assert (answer.outcome, answer.policy) == (WARNED, warner)
     for namespace in (enforced.home, enforced.neighbour):
         assert enforced.ask(probes.good, namespace).outcome is ADMITTED
 
@@ -248,8 +235,9 @@ def test_enforced_bad_controller_is_refused_and_a_good_one_admitted(
     error = refused(lambda: enforced.cluster.apply(bad, enforced.home))
 
     assert isinstance(error, RejectedByAdmission)
-    assert error.webhook.endswith(f"-finegrained-{enforced.twin}")
-    assert enforced.message(Control.REQUIRE_SECCOMP) in error.raw
+    assert Denial(error.status, error.webhook, error.raw) == denial(
+        enforced.spec, bad, enforced.home
+    )
     assert refused(lambda: enforced.cluster.apply(good, enforced.home)) is None
 
 
@@ -296,7 +284,15 @@ def test_enforced_new_image_for_what_violates_is_refused(
     error = enforced.patch(kind, name, change)
 
     assert isinstance(error, RejectedByAdmission), error
-    assert error.webhook.endswith(f"-finegrained-{enforced.twin}")
+    assert said_by(enforced, error) == enforced.twin
+
+
+def said_by(ground: Ground, error: RejectedByAdmission) -> str:
+    """Name the object of the variant that refused."""
+    names = [compiled.name for compiled in ground.compiled]
+    read = read_answer(policies=names, warnings=(), rejected_by=error.webhook, raw=error.raw)
+    assert read.outcome is REFUSED
+    return read.policy
 
 
 def test_enforced_new_image_for_what_is_good_is_admitted(enforced: Ground) -> None:
@@ -312,10 +308,12 @@ def debug(ground: Ground, profile: Manifest | None) -> Answer:
 def test_enforced_debug_container_is_refused_if_bad(enforced: Ground) -> None:
     error = refused(lambda: debug(enforced, UN))
 
-    role = ObjectRole.TWIN if enforced.is_cluster_policy else ObjectRole.COMPANION
+    companion = enforced.spec.target is Target.VALIDATING_POLICY
+    role = ObjectRole.COMPANION if companion else ObjectRole.TWIN
     assert isinstance(error, RejectedByAdmission)
-    assert error.webhook.endswith(f"-finegrained-{enforced.of(role).name}")
-    assert enforced.message(Control.DENY_UNCONFINED_SECCOMP) in error.raw
+    assert said_by(enforced, error) == enforced.of(role).name
+    (check, *_) = checks_of(enforced.spec)
+    assert check.message_for(["debugger"]) in error.raw
 
 
 @pytest.mark.parametrize("profile", [None, RD])
@@ -357,10 +355,11 @@ def write_twin(ground: Ground, compiled: tuple[CompiledObject, ...]) -> None:
 
 
 def test_enforced_message_edited_by_hand_is_what_the_refused_read(enforced: Ground) -> None:
-    twin = enforced.of(ObjectRole.TWIN)
+    # Of a native policy the words are in the policy itself.
+    native = enforced.spec.target is Target.NATIVE
+    worded = enforced.of(ObjectRole.AUDIT if native else ObjectRole.TWIN).manifest
     message = "Ask the platform team for help."
-    edited = with_message(enforced, message)
-    enforced.cluster.patch(twin.manifest, "", {"spec": edited})
+    enforced.cluster.patch(worded, "", {"spec": with_message(worded, message)})
 
     answer = eventually(
         lambda: enforced.ask(probe_pods(enforced.spec).bad, enforced.home),
@@ -368,7 +367,7 @@ def test_enforced_message_edited_by_hand_is_what_the_refused_read(enforced: Grou
     )
 
     assert answer.outcome is REFUSED
-    enforced.cluster.patch(twin.manifest, "", {"spec": twin.manifest["spec"]})
+    enforced.cluster.patch(worded, "", {"spec": worded["spec"]})
     eventually(
         lambda: enforced.ask(probe_pods(enforced.spec).bad, enforced.home),
         lambda answer: message not in answer.raw,
@@ -376,25 +375,30 @@ def test_enforced_message_edited_by_hand_is_what_the_refused_read(enforced: Grou
     )
 
 
-def with_message(ground: Ground, message: str) -> Manifest:
-    """The list in the twin's spec that holds the messages, all set to this one."""
-    spec = ground.of(ObjectRole.TWIN).manifest["spec"]
-    if not ground.is_cluster_policy:
-        return {"validations": [{**each, "message": message} for each in spec["validations"]]}
+def with_message(manifest: Manifest, message: str) -> Manifest:
+    """The list in a policy's spec that holds the messages, all set to this one."""
+    spec = manifest["spec"]
+    if "validations" in spec:
+        return {"validations": [reworded(each, message) for each in spec["validations"]]}
     rules = []
     for rule in spec["rules"]:
         validate = rule["validate"]
-        said = [{**each, "message": message} for each in validate["cel"]["expressions"]]
+        said = [reworded(each, message) for each in validate["cel"]["expressions"]]
         cel = {**validate["cel"], "expressions": said}
         rules.append({**rule, "validate": {**validate, "message": message, "cel": cel}})
     return {"rules": rules}
+
+
+def reworded(validation: Manifest, message: str) -> Manifest:
+    # Words that name who is at fault go before a plain message.
+    return {"expression": validation["expression"], "message": message}
 
 
 def test_enforced_twin_of_another_variant_denies_on_its_own(enforced: Ground) -> None:
     only = replace(
         enforced.spec,
         name=f"{enforced.spec.name}-c2",
-        controls=(Control.DENY_UNCONFINED_SECCOMP,),
+        parameters=Parameters(controls=(Control.DENY_UNCONFINED_SECCOMP,)),
     )
     ground = Ground(enforced.cluster, only, enforced.neighbour, enforced.home)
     unset = wrapped(WorkloadKind.POD, UNSET, name="unset")
@@ -408,9 +412,9 @@ def test_enforced_twin_of_another_variant_denies_on_its_own(enforced: Ground) ->
 
 
 def test_without_its_twin_the_namespace_is_only_warned_again(enforced: Ground) -> None:
-    enforced.cluster.remove(enforced.compiled[1:])
+    enforced.cluster.remove(enforced.denying)
     try:
         enforced.settle(enforced.home, WARNED)
     finally:
-        enforced.cluster.create(enforced.compiled[1:])
+        enforced.cluster.create(enforced.denying)
     enforced.settle(enforced.home, REFUSED)
