@@ -52,6 +52,8 @@ def ask_parser(text: str) -> ParserAnswer:
         return ParserAnswer(ParserOutcome.REFUSED, message, line, version)
     code, said = _run(limiter, parser, _NAMES, text)
     names = tuple(name for name in said.splitlines() if name) if code == 0 else ()
+    if not names:
+        return ParserAnswer(ParserOutcome.REFUSED, "it finds no profile in the text", None, version)
     return ParserAnswer(ParserOutcome.ACCEPTED, "", None, version, names)
 
 

@@ -26,6 +26,7 @@ class Act(StrEnum):
     DECIDE_FLIP = "approve or decline a flip"
     WITHDRAW_FLIP = "withdraw this flip"
     ROLL_BACK = "roll back"
+    WRITE_PROFILE = "write or retire a profile"
     DECLARE_PROFILES = "declare which profiles lie on nodes"
 
 
@@ -41,6 +42,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.DECIDE_FLIP: frozenset({Role.ADMIN, Role.APPROVER}),
     Act.WITHDRAW_FLIP: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.ROLL_BACK: frozenset({Role.ADMIN, Role.OPERATOR, Role.APPROVER}),
+    Act.WRITE_PROFILE: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.DECLARE_PROFILES: frozenset({Role.ADMIN}),
 }
 
@@ -52,6 +54,7 @@ FOR_PEOPLE = frozenset(
         Act.DECIDE_FLIP,
         Act.WITHDRAW_FLIP,
         Act.ROLL_BACK,
+        Act.WRITE_PROFILE,
         Act.DECLARE_PROFILES,
     }
 )

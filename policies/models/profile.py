@@ -56,7 +56,7 @@ class ProfileVersion(models.Model):
     origin = models.CharField(max_length=10, choices=Origin.choices)
     note = models.CharField(max_length=200, blank=True)
     parser_outcome = models.CharField(max_length=10)
-    """What `apparmor_parser` said when it was saved: `accepted`, `refused`, `newer`, `failed`, or `absent`."""
+    """What `apparmor_parser` said when it was saved: `accepted`, `refused`, `failed` or `absent`; empty for seccomp."""
     parser_message = models.TextField(blank=True)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()

@@ -143,11 +143,7 @@ def _newer(newer: tuple[tuple[str, int], ...]) -> Iterator[Finding]:
 def _kept(light: tuple[Finding, ...], parser: ParserAnswer) -> Iterator[Finding]:
     """Leave out what the light parser holds for an error once the real one has accepted the text."""
     for finding in light:
-        overruled = (
-            parser.outcome is ParserOutcome.ACCEPTED
-            and finding.severity is Severity.ERROR
-            and finding.id != "no-profile"
-        )
+        overruled = parser.outcome is ParserOutcome.ACCEPTED and finding.severity is Severity.ERROR
         if not overruled:
             yield finding
 
@@ -171,8 +167,6 @@ def _valid(
             ask, Answer.NO, "Refused here: it includes files outside of the parser's folder."
         )
     if parser.outcome is ParserOutcome.ACCEPTED:
-        if any(f.id == "no-profile" for f in light) or not parser.names:
-            return Verdict(ask, Answer.NO, f"{by} takes it, but finds no profile in it.")
         return Verdict(ask, Answer.YES, f"{by} compiles it.")
     if newer and not _errors(light):
         return Verdict(

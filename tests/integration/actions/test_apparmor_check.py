@@ -71,10 +71,11 @@ def test_accepted_text_is_told_with_the_names_that_it_loads() -> None:
     assert answer.version
 
 
-def test_text_without_a_profile_is_accepted_by_the_parser_and_not_valid() -> None:
+def test_text_without_a_profile_is_refused_although_the_parser_takes_it() -> None:
     answer = ask_parser("# nothing\n")
 
-    assert answer.outcome is ACCEPTED
+    assert answer.outcome is REFUSED
+    assert "no profile" in answer.message
     assert check_apparmor("# nothing\n", answer).answer(Question.VALID) is Answer.NO
 
 
