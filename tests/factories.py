@@ -11,7 +11,10 @@ from uuid import uuid4
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
+from policies.domain.judges import judge_of
+from policies.domain.library import API_VERSIONS, Target
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, StepStatus
+from policies.domain.parameters import Parameters
 from policies.domain.plans import GateAnswer, Plan, PlannedObject
 from policies.models import (
     AuditEvent,
@@ -31,8 +34,10 @@ from policies.models import (
     RolloutStep,
     Stage,
     Variant,
+    VariantRevision,
 )
-from policies.queries.evidence import SOURCE, needed_kinds
+from policies.queries.evidence import HEARD, SOURCE, needed_kinds
+from policies.queries.specs import spec_of
 
 PASSWORD = "correct-horse-battery"
 C1 = "require-seccomp"
@@ -77,7 +82,7 @@ def cluster(name: str = "prod", *, now: datetime | None = None, **fields: Any) -
         received_bytes=123_456,
         seconds=1.2,
     )
-    kinds = {*needed_kinds("ClusterPolicy"), *needed_kinds("ValidatingPolicy")}
+    kinds = {kind for target in Target for kind in needed_kinds(target.value)}
     KindSnapshot.objects.bulk_create(
         KindSnapshot(cluster=made, kind=kind, run=run, completed_at=run.started_at, object_count=3)
         for kind in sorted(kinds)
@@ -95,18 +100,44 @@ def namespaces(on: Cluster, names: Iterable[str], **fields: Any) -> None:
 
 
 def variant(
-    on: Cluster, name: str = "require-seccomp", *, target: str = "ClusterPolicy"
+    on: Cluster,
+    name: str = "require-seccomp",
+    *,
+    template: str = "seccomp",
+    target: str = "ClusterPolicy",
+    **parameters: Any,
 ) -> Variant:
-    """A variant of the seccomp template, not installed."""
-    version = {"ClusterPolicy": "kyverno.io/v1", "ValidatingPolicy": "policies.kyverno.io/v1"}
-    return Variant.objects.create(
+    """A variant, not installed: of the seccomp template with both of its controls, unless told otherwise."""
+    made = Variant.objects.create(
         cluster=on,
         name=name,
-        controls=list(C1_C2),
+        template=template,
+        parameters=Parameters.from_json({"controls": C1_C2, **parameters}).to_json(),
         target=target,
-        api_version=version[target],
+        api_version=API_VERSIONS[Target(target)][0],
         created_by=user("operator"),
         created_at=timezone.now() - timedelta(days=20),
+    )
+    wish(made)
+    return made
+
+
+def wish(of: Variant, *, note: str = "", **changes: Any) -> VariantRevision:
+    """The newest revision of a variant: its first, or one with other parameters."""
+    number = VariantRevision.objects.filter(variant=of).count() + 1
+    if number > 1:
+        of.parameters = Parameters.from_json({**of.parameters, **changes}).to_json()
+        of.revision_number = number
+        of.save(update_fields=["parameters", "revision_number"])
+    return VariantRevision.objects.create(
+        variant=of,
+        number=number,
+        parameters=of.parameters,
+        target=of.target,
+        api_version=of.api_version,
+        note=note,
+        created_by=user("operator"),
+        created_at=of.created_at + timedelta(days=number - 1),
     )
 
 
@@ -138,6 +169,8 @@ def judged(of: Variant, names: Iterable[str], *, failing_count: int = 0) -> None
     """Results, posture and a rehearsal for some namespaces: all pass, or so many workloads fail."""
     now = timezone.now()
     names = list(names)
+    key = judge_of(spec_of(of)).key
+    heard(of)
     ResultTally.objects.bulk_create(
         ResultTally(
             cluster=of.cluster,
@@ -158,7 +191,7 @@ def judged(of: Variant, names: Iterable[str], *, failing_count: int = 0) -> None
             PostureTally(
                 cluster=of.cluster,
                 namespace=name,
-                control=",".join(sorted(of.controls)),
+                judge=key,
                 workload_count=4,
                 failing_count=failing_count,
                 not_applicable_count=0,
@@ -185,6 +218,21 @@ def judged(of: Variant, names: Iterable[str], *, failing_count: int = 0) -> None
     )
 
 
+def heard(of: Variant) -> None:
+    """What a collection leaves behind for the judge of a variant, workloads or not."""
+    PostureTally.objects.get_or_create(
+        cluster=of.cluster,
+        namespace=HEARD,
+        judge=judge_of(spec_of(of)).key,
+        defaults={
+            "workload_count": 0,
+            "failing_count": 0,
+            "not_applicable_count": 0,
+            "reportable_count": 0,
+        },
+    )
+
+
 def workload(on: Cluster, namespace: str, name: str, **fields: Any) -> ObservedWorkload:
     """A Deployment whose only container sets no seccomp profile, unless told otherwise."""
     finding = {
@@ -203,7 +251,7 @@ def workload(on: Cluster, namespace: str, name: str, **fields: Any) -> ObservedW
         "pod_count": 2,
         "findings": [finding],
         "patches": {C1: f"kind: Deployment\nmetadata:\n  name: {name}\n"},
-        "containers": [{"name": "app", "role": "container", "declared": ""}],
+        "containers": [{"name": "app", "role": "container", "seccomp": {"declared": ""}}],
         "content_hash": "0" * 32,
     }
     values |= fields
@@ -321,6 +369,7 @@ def rollout(of: Flip, status: RolloutStatus, *steps: tuple[StepKind, StepStatus,
     revision = DesiredRevision.objects.create(
         variant=of.variant,
         number=DesiredRevision.objects.filter(variant=of.variant).count() + 1,
+        compiled_from=VariantRevision.objects.filter(variant=of.variant).latest("number"),
         enforced=of.namespaces,
         objects_wanted=[
             {

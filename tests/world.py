@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
 from policies.actions import collection, flips, rehearsals, rollouts, variants
 from policies.domain.authority import Actor, Role
+from policies.domain.library import TEMPLATES
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
+from policies.domain.parameters import Parameters
 from policies.domain.plans import Plan
 from policies.domain.readiness import NamespaceVerdict
 from policies.models import Cluster, CollectionRun, Flip, Rehearsal, Variant
@@ -16,6 +19,8 @@ from policies.queries.verdicts import verdicts
 BAD = {"name": "app", "image": "registry.invalid/app:1"}
 GOOD = {**BAD, "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
 C1_C2 = ("require-seccomp", "deny-unconfined-seccomp")
+USUAL = {name: Parameters(controls=t.choices[0]) for name, t in TEMPLATES.items()}
+"""By template: what requires a profile, with default parameters."""
 
 
 def deployment(namespace: str, name: str, container: dict, *, replicas: int = 1) -> dict:
@@ -75,12 +80,31 @@ class World:
             cluster_id=self.cluster.pk, by=self.people.operator, now=self.now()
         )
 
-    def variant(self, target: str, *, name: str = "require-seccomp") -> Variant:
+    def variant(
+        self,
+        target: str,
+        *,
+        name: str = "require-seccomp",
+        template: str = "seccomp",
+        parameters: Parameters | None = None,
+    ) -> Variant:
         return variants.create_variant(
             cluster_id=self.cluster.pk,
             name=name,
-            controls=C1_C2,
+            template=template,
+            parameters=parameters or USUAL[template],
             target=target,
+            by=self.people.operator,
+            now=self.now(),
+        )
+
+    def edit(self, variant: Variant, **changes: Any) -> Variant:
+        """Give the variant other parameters; the cluster does not hear of it."""
+        return variants.edit_variant(
+            variant_id=variant.pk,
+            parameters=Parameters.from_json({**variant.parameters, **changes}),
+            note="other parameters",
+            based_on=variant.revision_number,
             by=self.people.operator,
             now=self.now(),
         )
@@ -136,9 +160,9 @@ class World:
         )
         return tuple(rehearsals.rehearse(rehearsal_id=r.pk, clock=self.now) for r in asked)
 
-    def installed(self, target: str) -> Variant:
+    def installed(self, target: str, **options: Any) -> Variant:
         """A variant in Audit, with reports collected and both teams' namespaces rehearsed."""
-        variant = self.variant(target)
+        variant = self.variant(target, **options)
         assert self.flip(variant, FlipVerb.INSTALL) is RolloutStatus.PROVEN
         self.collect()
         self.rehearse(variant, "team-a", "team-b")

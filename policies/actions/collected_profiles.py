@@ -10,14 +10,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from policies.actions.collected_kinds import (
-    ENDS_THE_RUN,
-    CollectionWork,
-    mark,
-    mark_failed,
-)
-from policies.actions.reading import kind_name, read_items
-from policies.actions.snapshots import Seen, Snapshot
+from policies.actions.collection_work import ENDS_THE_RUN, CollectionWork
+from policies.actions.judging import Seen
+from policies.actions.reading import read_items
+from policies.actions.snapshots import Snapshot
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.errors import ClusterError, NotFound
 from policies.cluster.gateway import (
@@ -83,16 +79,16 @@ def collect_profiles(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str
             items = _read(work, kind)
         except ClusterError as error:
             broken = error if isinstance(error, ENDS_THE_RUN) else None
-            mark_failed(work, kind.resource, error.message)
+            work.mark_failed(kind.resource, error.message)
             continue
         work.hold(timezone.now())
         kind.store(work, items)
-        mark(work, kind.resource)
+        work.mark(kind.resource)
 
 
 def _read(work: CollectionWork, kind: _Kind) -> list[Any]:
     """Read one kind whole, in the newest version that is served; nothing when none is. Raises ClusterError."""
-    name = kind_name(kind.resource)
+    name = kind.resource.full_name
     resource = _served(work.gateway, kind.resource)
     try:
         if resource is None:

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from policies import dispatch
 from policies.actions import audit
-from policies.actions.collected_kinds import CollectionWork, RunLost, read_and_store
+from policies.actions.collected_kinds import read_and_store
 from policies.actions.collected_profiles import collect_profiles
+from policies.actions.collection_work import CollectionWork, RunLost
 from policies.actions.connections import connected
 from policies.actions.engine import note_contact_failure
 from policies.actions.errors import Busy

@@ -15,7 +15,9 @@ from django.utils import timezone
 from policies.actions import collection, flips, rehearsals, rollouts, variants
 from policies.actions.errors import Busy, Refused
 from policies.domain.authority import Actor, Role
+from policies.domain.controls import in_order
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
+from policies.domain.parameters import Parameters
 from policies.domain.readiness import Verdict
 from policies.models import (
     Cluster,
@@ -102,7 +104,8 @@ class _Teller:
             variant = variants.create_variant(
                 cluster_id=cluster.pk,
                 name=wanted.name,
-                controls=wanted.controls,
+                template="seccomp",
+                parameters=Parameters(controls=in_order(wanted.controls)),
                 target=wanted.target,
                 by=self.people[Role.OPERATOR],
                 now=timezone.now(),
@@ -141,7 +144,7 @@ class _Teller:
         if wanted.controls == DENY:
             # Where the stricter variant may come to deny as well, its answer would stand in the way of the proof.
             stricter = Variant.objects.select_related("cluster").get(
-                cluster=variant.cluster, controls=list(REQUIRE)
+                cluster=variant.cluster, name="require-seccomp"
             )
             taken = set(_ready(stricter, timezone.now()))
             ready = tuple(name for name in ready if name not in taken)

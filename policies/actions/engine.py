@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from policies.actions.specs import spec_of
 from policies.cluster.errors import (
     ClusterError,
     Conflict,
@@ -21,8 +20,9 @@ from policies.cluster.errors import (
 )
 from policies.cluster.gateway import Gateway
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
-from policies.domain.library import probe_pods
+from policies.domain.library import Target, probe_pods
 from policies.models import Cluster, ObservedNamespace, ObservedPolicy, Variant
+from policies.queries.specs import OBJECT_KINDS, current_revisions, written_spec
 
 ASKED_NAMESPACES = 3
 """Namespaces that are tried before the engine counts as silent about ours: quotas and other webhooks may answer first."""
@@ -76,23 +76,51 @@ def ask_pod_if_possible(
 
 
 def ask_engine(gateway: Gateway, cluster: Cluster) -> EngineAnswer:
-    """Ask the engine about a bad pod under one of our installed policies. Raises ClusterError."""
-    ours = ObservedPolicy.objects.filter(cluster=cluster).exclude(variant_name="")
-    names = tuple(ours.values_list("name", flat=True))
+    """Ask Kyverno about a bad pod under one of our installed policies. Raises ClusterError."""
+    ours = (
+        ObservedPolicy.objects.filter(cluster=cluster)
+        .exclude(variant_name="")
+        .exclude(kind__in=OBJECT_KINDS[Target.NATIVE])
+    )
     installed = set(ours.filter(role="audit").values_list("variant_name", flat=True))
-    variant = Variant.objects.filter(cluster=cluster, name__in=installed).order_by("name").first()
+    variants = Variant.objects.filter(cluster=cluster, name__in=installed).exclude(
+        target=Target.NATIVE
+    )
+    variant = variants.order_by("name").first()
     if variant is None:
         return EngineAnswer(
             Cluster.EngineState.UNKNOWN,
             "No policy of secprof is installed yet, so the engine was not asked.",
         )
-    bad = probe_pods(spec_of(variant)).bad
-    namespaces = ObservedNamespace.objects.filter(
-        cluster=cluster, is_system=False, is_terminating=False
-    ).order_by("name")
+    return _ask_about(gateway, variant, tuple(ours.values_list("name", flat=True)))
+
+
+def ask_judging(gateway: Gateway, variant: Variant) -> EngineAnswer:
+    """Ask what judges by this variant: Kyverno, or for a native policy the API server. Raises ClusterError."""
+    if variant.target != Target.NATIVE:
+        return ask_engine(gateway, variant.cluster)
+    ours = ObservedPolicy.objects.filter(
+        cluster_id=variant.cluster_id,
+        kind__in=OBJECT_KINDS[variant.target],
+        variant_name=variant.name,
+    )
+    return _ask_about(gateway, variant, tuple(ours.values_list("name", flat=True)))
+
+
+def _ask_about(gateway: Gateway, variant: Variant, policies: tuple[str, ...]) -> EngineAnswer:
+    """Ask with a pod that fails what is installed of this variant, until one of these policies says something."""
+    spec = written_spec(variant, current_revisions([variant]).get(variant.pk))
+    bad = probe_pods(spec).bad
+    namespaces = (
+        ObservedNamespace.objects.filter(
+            cluster_id=variant.cluster_id, is_system=False, is_terminating=False
+        )
+        .exclude(name__in=spec.parameters.excluded_namespaces)
+        .order_by("name")
+    )
     answers = []
     for namespace in namespaces.values_list("name", flat=True)[:ASKED_NAMESPACES]:
-        answers.append(ask_pod_if_possible(gateway, namespace, bad, names))
+        answers.append(ask_pod_if_possible(gateway, namespace, bad, policies))
         if answers[-1].outcome in {AnswerOutcome.WARNED, AnswerOutcome.REFUSED}:
             return EngineAnswer(Cluster.EngineState.UP, "")
     return _silence(answers, variant.name)

@@ -17,7 +17,7 @@ from policies.actions.planning import make_plan
 from policies.actions.starting import start_rollout, supersede_active_rollout
 from policies.domain.authority import SYSTEM, Act, Actor, require
 from policies.domain.lifecycle import FlipStatus, FlipVerb, check_flip
-from policies.domain.plans import Plan, what_moved
+from policies.domain.plans import Plan, gates_away, what_moved
 from policies.domain.readiness import HARD_GATES
 from policies.models import Flip, Variant
 
@@ -124,8 +124,8 @@ def _create(
 def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: datetime) -> Flip:
     """Approve a flip with this digest, and start its rollout.
 
-    Raises Refused when the digest is not the flip's, or, with what moved, when the ground has: the flip is then
-    stale for good. Raises WrongState, NotAllowed, ClusterError.
+    Raises Refused when the digest is not the flip's, or when something does not answer this moment; or, with what
+    moved, when the ground has: the flip is then stale for good. Raises WrongState, NotAllowed, ClusterError.
     """
     flip = _decidable(flip_id, FlipStatus.APPROVED, by=by, now=now)
     if flip.plan_digest != plan_digest:
@@ -142,6 +142,11 @@ def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: da
     if moved:
         mark_stale(flip, moved, by=by, now=now)
         raise Refused("The ground has moved since this was asked for. Plan it again.", moved)
+    away = gates_away(approved, fresh)
+    if away:
+        raise Refused(
+            f"Not at this moment: {away[0].sentence} The request stays; approve it when that is over."
+        )
     try:
         with transaction.atomic():
             _decide(flip, FlipStatus.APPROVED, comment, by=by, now=now)

@@ -48,12 +48,7 @@ class Problems:
         self.skipped[resource.kind, head.namespace] += 1
         if len(self.named) < PROBLEM_LIMIT:
             name = _label(head) or f"unreadable object of {len(item)} bytes"
-            self.named.append({"kind": kind_name(resource), "object": name, "reason": reason})
-
-
-def kind_name(resource: Resource) -> str:
-    """Name a resource as people do: `deployments.apps`, `pods`."""
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+            self.named.append({"kind": resource.full_name, "object": name, "reason": reason})
 
 
 def read_items(

@@ -5,8 +5,9 @@ Nothing is stored in the cluster. Workloads with the same pod are asked about on
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -19,13 +20,12 @@ from policies.actions import audit
 from policies.actions.connections import connected
 from policies.actions.engine import ask_pod
 from policies.actions.errors import Refused
-from policies.actions.specs import spec_of
 from policies.actions.storing import content_hash
 from policies.cluster.errors import ClusterError, Conflict, Forbidden, Invalid
 from policies.cluster.gateway import WORKLOADS, Gateway, Manifest
 from policies.domain.answers import AnswerOutcome, PodAnswer
 from policies.domain.authority import Act, Actor, require
-from policies.domain.library import probe_pods
+from policies.domain.library import Target, probe_pods
 from policies.domain.objects import WorkloadKind
 from policies.domain.ownership import Owned, resolve_tops
 from policies.domain.posture import UnreadablePodSpec, pod_of
@@ -36,6 +36,7 @@ from policies.models import (
     RehearsedWorkload,
     Variant,
 )
+from policies.queries.specs import current_revisions, written_spec
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ LOST_AFTER = timedelta(minutes=5)
 """A rehearsal without a heartbeat for this long has lost its worker."""
 SENT_AGAIN_AFTER = timedelta(minutes=1)
 HEARTBEAT_EVERY = timedelta(seconds=10)
+LATE_SECONDS = 2.5
+"""Kyverno's webhooks have 3 seconds, and the API server goes on without an answer where the policy only audits."""
 KEPT = 3
 """Rehearsals of a namespace that stay for comparison."""
 
@@ -178,7 +181,8 @@ def _ask_all(
     )
     policies = tuple(ours.values_list("name", flat=True))
     _check_engine(gateway, rehearsal, policies)
-    known: dict[str, PodAnswer] = {}
+    is_native = rehearsal.variant.target == Target.NATIVE
+    asking = _Asking(gateway, rehearsal.namespace, policies, is_native)
     rows = []
     for position, candidate in enumerate(_candidates(gateway, rehearsal.namespace)):
         _beat(rehearsal, clock())
@@ -188,7 +192,7 @@ def _ask_all(
                 message=f"Not asked: only {settings.SECPROF_REHEARSAL_LIMIT} workloads are rehearsed.",
             )
         else:
-            answer = _ask(gateway, rehearsal.namespace, candidate, policies, known)
+            answer = asking.ask(candidate)
         rows.append(
             RehearsedWorkload(
                 rehearsal=rehearsal,
@@ -208,7 +212,8 @@ def _check_engine(gateway: Gateway, rehearsal: Rehearsal, policies: tuple[str, .
 
     Raises Refused when a bad pod meets no word of our policy.
     """
-    bad = probe_pods(spec_of(rehearsal.variant)).bad
+    variant = rehearsal.variant
+    bad = probe_pods(written_spec(variant, current_revisions([variant]).get(variant.pk))).bad
     answer = ask_pod(gateway, rehearsal.namespace, bad, policies)
     if OUTCOMES.get(answer.outcome) != "refused":
         said = answer.message or "A bad pod passed without a warning."
@@ -248,24 +253,41 @@ def _candidate(kind: WorkloadKind, manifest: Manifest) -> _Candidate:
         return _Candidate(kind.value, name, None, str(error))
 
 
-def _ask(
-    gateway: Gateway,
-    namespace: str,
-    candidate: _Candidate,
-    policies: tuple[str, ...],
-    known: dict[str, PodAnswer],
-) -> PodAnswer:
-    """Ask about one workload's pod, unless the same pod was asked about already."""
-    if candidate.pod is None:
-        return PodAnswer(AnswerOutcome.POLICY_ERROR, message=candidate.problem)
-    same = content_hash(candidate.pod)
-    if same not in known:
-        try:
-            known[same] = ask_pod(gateway, namespace, candidate.pod, policies)
-        except (Invalid, Forbidden, Conflict) as error:
-            # This pod would not come to be at all, whatever the policy says.
-            known[same] = PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=error.message)
-    return known[same]
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What the questions of one rehearsal share."""
+
+    gateway: Gateway
+    namespace: str
+    policies: tuple[str, ...]
+    is_native: bool
+    known: dict[str, PodAnswer] = field(default_factory=dict)
+    """Answers by content of the pod."""
+
+    def ask(self, candidate: _Candidate) -> PodAnswer:
+        """Ask about one workload's pod, unless the same pod was asked about already."""
+        if candidate.pod is None:
+            return PodAnswer(AnswerOutcome.POLICY_ERROR, message=candidate.problem)
+        same = content_hash(candidate.pod)
+        if same not in self.known:
+            try:
+                self.known[same] = self._timely(candidate.pod)
+            except (Invalid, Forbidden, Conflict) as error:
+                # This pod would not come to be at all, whatever the policy says.
+                self.known[same] = PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=error.message)
+        return self.known[same]
+
+    def _timely(self, pod: Manifest) -> PodAnswer:
+        """Ask, and take a late admission for no verdict: an engine that takes too long is passed over in silence."""
+        started = monotonic()
+        answer = ask_pod(self.gateway, self.namespace, pod, self.policies)
+        seconds = monotonic() - started
+        if self.is_native or answer.outcome is not AnswerOutcome.ADMITTED or seconds < LATE_SECONDS:
+            return answer
+        message = (
+            f"The answer took {seconds:.1f} s: the engine may not have been heard. Rehearse again."
+        )
+        return PodAnswer(AnswerOutcome.POLICY_ERROR, message=message)
 
 
 def _finish(rehearsal: Rehearsal, rows: list[RehearsedWorkload], now: datetime) -> None:

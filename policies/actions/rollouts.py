@@ -140,9 +140,9 @@ def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Cla
         )
         if not claimed:
             return None
-        rollout = Rollout.objects.select_related("flip__variant__cluster", "variant__cluster").get(
-            pk=rollout_id
-        )
+        rollout = Rollout.objects.select_related(
+            "flip__variant__cluster", "variant__cluster", "revision__compiled_from"
+        ).get(pk=rollout_id)
         if rollout.started_at is None:
             rollout.started_at = now
             rollout.save(update_fields=["started_at"])

@@ -1,38 +1,28 @@
-"""From a variant's row to what the library compiles."""
+"""How the API addresses the objects of variants."""
 
 from dataclasses import replace
 
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    NATIVE_BINDINGS,
     NATIVE_POLICIES,
     VALIDATING_POLICIES,
     Resource,
 )
-from policies.domain.library import Target, VariantSpec
-from policies.domain.parameters import Parameters
-from policies.models import Variant
+from policies.domain.library import Target
+from policies.queries.specs import OBJECT_KINDS
+
+_RESOURCES = {
+    resource.kind: resource
+    for resource in (CLUSTER_POLICIES, VALIDATING_POLICIES, NATIVE_POLICIES, NATIVE_BINDINGS)
+}
 
 
-def spec_of(variant: Variant) -> VariantSpec:
-    """Read a variant's parameters."""
-    return VariantSpec(
-        name=variant.name,
-        template=variant.template,
-        target=Target(variant.target),
-        api_version=variant.api_version,
-        parameters=Parameters.from_json({"controls": variant.controls}),
-    )
+def resource_of(kind: str, api_version: str) -> Resource:
+    """Say how the API addresses one kind of object in one version."""
+    return replace(_RESOURCES[kind], version=api_version.rsplit("/", 1)[1])
 
 
-def resource_of(spec: VariantSpec) -> Resource:
-    """Say how the API addresses this variant's policies, in the version that the variant names."""
-    return policy_resource(spec.target, spec.api_version)
-
-
-def policy_resource(target: Target, api_version: str) -> Resource:
-    """Say how the API addresses one kind of policy in one version."""
-    if target is Target.CLUSTER_POLICY:
-        return CLUSTER_POLICIES
-    if target is Target.NATIVE:
-        return NATIVE_POLICIES
-    return replace(VALIDATING_POLICIES, version=api_version.rsplit("/", 1)[1])
+def resources_of(target: Target, api_version: str) -> tuple[Resource, ...]:
+    """Say how the API addresses each kind of object that a target has."""
+    return tuple(resource_of(kind, api_version) for kind in OBJECT_KINDS[target.value])

@@ -17,7 +17,7 @@ from policies.domain.lifecycle import (
     StepStatus,
 )
 from policies.domain.plans import Plan
-from policies.models import DesiredRevision, Flip, Rollout, RolloutStep
+from policies.models import DesiredRevision, Flip, Rollout, RolloutStep, VariantRevision
 
 
 def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
@@ -29,6 +29,7 @@ def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     revision = DesiredRevision.objects.create(
         variant_id=flip.variant_id,
         number=(last or 0) + 1,
+        compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
         enforced=list(plan.enforced_after),
         objects_wanted=[
             {
@@ -69,10 +70,12 @@ def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
 
 def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
     """List the steps of a plan as (kind, object kind, object name, namespace), in their order."""
-    if plan.verb is not FlipVerb.ROLLBACK:
+    is_rollback = plan.verb is FlipVerb.ROLLBACK
+    if not is_rollback:
         yield StepKind.CHECK, "", "", ""
-    # A rollback looks after every object: what it goes ahead of may have written since it was planned.
-    written = plan.objects if plan.verb is FlipVerb.ROLLBACK else plan.changes
+    # A rollback looks after every object: what it goes ahead of may have written since it was planned. So does a plan
+    # that changes nothing: it brings what was written last in line with what is there.
+    written = plan.objects if is_rollback or not plan.changes else plan.changes
     for kind in (StepKind.DRY_RUN, StepKind.APPLY):
         for planned in written:
             yield kind, planned.kind, planned.name, ""
@@ -80,8 +83,8 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
         yield StepKind.READ_BACK, planned.kind, planned.name, ""
     if plan.verb is FlipVerb.INSTALL:
         yield StepKind.PROVE_WARNED, "", "", plan.audit_namespace
-    for namespace in plan.namespaces:
-        if plan.verb is FlipVerb.ROLLBACK:
+    for namespace in (*plan.namespaces, *plan.proof_namespaces):
+        if is_rollback:
             yield StepKind.PROVE_WARNED, "", "", namespace
         else:
             yield StepKind.PROVE_REFUSED, "", "", namespace

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 
-from policies.actions.collected_kinds import policy_fields
+from policies.actions.collected_policies import policy_fields
 from policies.actions.engine import ask_pod
 from policies.actions.errors import Refused
-from policies.actions.planning import despite_conflicts, make_plan, write_of
-from policies.actions.specs import resource_of, spec_of
+from policies.actions.live import despite_conflicts, write_of
+from policies.actions.planned_objects import own_annotations
+from policies.actions.planning import make_plan
+from policies.actions.specs import resource_of
 from policies.cluster.errors import (
     EngineDown,
     NotFound,
@@ -21,14 +23,15 @@ from policies.cluster.errors import (
     TimedOut,
     Unreachable,
 )
-from policies.cluster.gateway import Gateway, Manifest
+from policies.cluster.gateway import Gateway, Manifest, Verb
 from policies.cluster.writes import write
 from policies.domain.answers import AnswerOutcome, PodAnswer
-from policies.domain.library import probe_pods
+from policies.domain.library import VariantSpec, probe_pods
 from policies.domain.lifecycle import FlipVerb, StepKind
 from policies.domain.observed import policy_digest, read_policy
-from policies.domain.plans import ABSENT, Plan, PlannedObject, what_moved
+from policies.domain.plans import ABSENT, Plan, PlannedObject, gates_away, what_moved
 from policies.models import ObservedPolicy, Rollout, RolloutStep
+from policies.queries.specs import spec_of_revision
 
 T = TypeVar("T")
 
@@ -77,6 +80,11 @@ class StepRun:
     renew: Callable[[], None]
     """Hold on to the claim; raises when it is lost."""
 
+    @property
+    def spec(self) -> VariantSpec:
+        """What the revision was compiled from."""
+        return spec_of_revision(self.rollout.variant, self.rollout.revision.compiled_from)
+
     def planned(self, name: str) -> PlannedObject:
         return next(o for o in self.plan.objects if o.name == name)
 
@@ -100,19 +108,24 @@ def take_step(run: StepRun, step: RolloutStep) -> Outcome:
 
 def _check(run: StepRun, step: RolloutStep) -> Outcome:
     """Make the plan anew, just before anything is written."""
-    variant = run.rollout.flip.variant
     try:
-        fresh = run.patiently(
-            lambda: make_plan(
-                run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock()
-            )
-        )
+        fresh = run.patiently(lambda: _fresh_plan(run))
     except Refused as refusal:
         raise StaleGround((refusal.message, *refusal.details)) from refusal
     moved = what_moved(run.plan, fresh)
     if moved:
         raise StaleGround(moved)
     return Outcome("Nothing has moved since the approval.")
+
+
+def _fresh_plan(run: StepRun) -> Plan:
+    """Raises EngineDown for a gate that has opened because something does not answer this moment."""
+    variant = run.rollout.flip.variant
+    fresh = make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
+    away = gates_away(run.plan, fresh)
+    if away and not what_moved(run.plan, fresh):
+        raise EngineDown(away[0].sentence)
+    return fresh
 
 
 def _dry_run(run: StepRun, step: RolloutStep) -> Outcome:
@@ -134,16 +147,23 @@ def _settle(run: StepRun, step: RolloutStep, *, dry_run: bool) -> Outcome:
 
 
 def _write_once(run: StepRun, planned: PlannedObject, *, dry_run: bool) -> Outcome:
-    live = _read(run, planned.name)
+    live = _read(run, planned)
     digest = _digest(live)
-    if digest == planned.after_digest:
+    if digest == planned.after_digest and not _is_to_be_labelled(planned, live):
         return Outcome("It is as wanted already; nothing was written.")
     _check_before(run, planned, digest)
-    change = write_of(spec_of(run.rollout.variant), planned.name, planned.wanted, live)
+    change = write_of(planned.kind, planned.api_version, planned.name, planned.wanted, live)
     run.renew()
     answer = write(run.gateway, change, decision=_decision(run), dry_run=dry_run)
     done = "The server accepts it." if dry_run else f"{change.verb.value.capitalize()}d."
     return Outcome(done, "\n".join(answer.warnings))
+
+
+def _is_to_be_labelled(planned: PlannedObject, live: Manifest | None) -> bool:
+    """Say whether the object, as it is, still has to be told where it comes from."""
+    if planned.verb != Verb.REPLACE or live is None or planned.after is None:
+        return False
+    return own_annotations(live) != own_annotations(planned.after)
 
 
 def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
@@ -155,7 +175,7 @@ def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
 def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
     """Read the object again and keep the observed copy in line with it."""
     planned = run.planned(step.object_name)
-    live = run.patiently(lambda: _read(run, planned.name))
+    live = run.patiently(lambda: _read(run, planned))
     if _digest(live) != planned.after_digest:
         raise StaleGround(
             (f"{planned.kind} {planned.name} is not what was written: somebody changed it.",)
@@ -191,6 +211,8 @@ def _prove_neighbour(run: StepRun, step: RolloutStep) -> Outcome:
 
 
 def _prove_warned(run: StepRun, step: RolloutStep) -> Outcome:
+    if not step.namespace:
+        return Outcome("No namespace is left in Audit to warn in.", skipped=True)
     wanted = {AnswerOutcome.WARNED}
     if run.plan.verb is FlipVerb.ROLLBACK:
         # The Audit policy may be silent while the engine is down; what counts here is that nothing refuses.
@@ -202,7 +224,7 @@ def _prove(
     run: StepRun, step: RolloutStep, *, bad: bool, wanted: frozenset[AnswerOutcome]
 ) -> Outcome:
     """Ask until several answers in a row agree: replicas and API servers take over a policy one by one."""
-    pods = probe_pods(spec_of(run.rollout.variant))
+    pods = probe_pods(run.spec)
     word, pod = ("bad", pods.bad) if bad else ("good", pods.good)
     policies = _asked_policies(run, step)
     deadline = monotonic() + settings.SECPROF_PROOF_TIMEOUT_SECONDS
@@ -257,9 +279,9 @@ def _unproven(pod: str, step: RolloutStep, answer: PodAnswer | None) -> str:
     return f"Not proven in {step.namespace} within {seconds} s: the {pod} pod {meaning}.{said}"
 
 
-def _read(run: StepRun, name: str) -> Manifest | None:
+def _read(run: StepRun, planned: PlannedObject) -> Manifest | None:
     try:
-        return run.gateway.get(resource_of(spec_of(run.rollout.variant)), name)
+        return run.gateway.get(resource_of(planned.kind, planned.api_version), planned.name)
     except NotFound:
         return None
 

@@ -14,10 +14,12 @@ from typing import Any, Self
 import yaml
 
 from policies.domain.lifecycle import FlipVerb
-from policies.domain.readiness import NamespaceVerdict
+from policies.domain.readiness import GateId, NamespaceVerdict
 
 Manifest = dict[str, Any]
 
+PASSING_GATES = frozenset({GateId.CONTACT.value, GateId.ENGINE.value})
+"""What may be open for a moment only: nobody has changed anything."""
 ABSENT = "absent"
 """The digest of an object that does not exist."""
 
@@ -69,6 +71,10 @@ class Plan:
     """(namespace, verdict) in the order of `namespaces`."""
     audit_namespace: str
     """A namespace that stays in Audit, for the proof; empty when there is none."""
+    revision: int = 1
+    """Of the variant: whose parameters the objects carry."""
+    proof_namespaces: tuple[str, ...] = ()
+    """Enforced namespaces in which an install is proven too: what changes for them has to hold there."""
 
     @property
     def changes(self) -> tuple[PlannedObject, ...]:
@@ -100,6 +106,7 @@ class Plan:
             "verb": self.verb,
             "namespaces": self.namespaces,
             "enforced_after": self.enforced_after,
+            "revision": self.revision,
             "objects": [
                 (o.verb, o.kind, o.api_version, o.name, o.before_digest, o.after_digest)
                 for o in self.objects
@@ -125,6 +132,8 @@ class Plan:
             ],
             "verdicts": [list(pair) for pair in self.verdicts],
             "audit_namespace": self.audit_namespace,
+            "revision": self.revision,
+            "proof_namespaces": list(self.proof_namespaces),
         }
 
     @classmethod
@@ -143,6 +152,9 @@ class Plan:
             gates=tuple(GateAnswer(**g) for g in stored["gates"]),
             verdicts=tuple((pair[0], pair[1]) for pair in stored["verdicts"]),
             audit_namespace=stored["audit_namespace"],
+            # Older plans were made before a variant could have more than one revision.
+            revision=stored.get("revision", 1),
+            proof_namespaces=tuple(stored.get("proof_namespaces", ())),
         )
 
 
@@ -158,9 +170,14 @@ def gate_answers(verdicts: Sequence[NamespaceVerdict]) -> tuple[GateAnswer, ...]
 def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
     """Say in sentences what differs between an approved plan and the same plan made now.
 
-    A gate that passes by now is no reason to ask people again; one that has opened since is.
+    A gate that passes by now is no reason to ask people again; one that has opened since is, unless it may pass again
+    in a moment (see `gates_away`).
     """
     moved = []
+    if fresh.revision != approved.revision:
+        moved.append(
+            f"The parameters are those of revision {fresh.revision} now, not of {approved.revision}."
+        )
     then = {(o.kind, o.name): o for o in approved.objects}
     for planned in fresh.objects:
         earlier = then.pop((planned.kind, planned.name), None)
@@ -171,13 +188,22 @@ def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
         elif earlier.after_digest != planned.after_digest:
             moved.append(f"The server would now store {planned.kind} {planned.name} differently.")
     moved += [f"{kind} {name} is no longer part of the plan." for kind, name in then]
-    accepted = {(g.namespace, g.gate) for g in approved.open_gates}
     moved += [
         f"{gate.namespace}: the gate {gate.gate} does not pass any more. {gate.sentence}"
-        for gate in fresh.open_gates
-        if (gate.namespace, gate.gate) not in accepted
+        for gate in _opened(approved, fresh)
+        if gate.gate not in PASSING_GATES
     ]
     return tuple(moved)
+
+
+def gates_away(approved: Plan, fresh: Plan) -> tuple[GateAnswer, ...]:
+    """Name the gates that have opened because somebody does not answer this moment: that voids no plan."""
+    return tuple(gate for gate in _opened(approved, fresh) if gate.gate in PASSING_GATES)
+
+
+def _opened(approved: Plan, fresh: Plan) -> list[GateAnswer]:
+    accepted = {(g.namespace, g.gate) for g in approved.open_gates}
+    return [gate for gate in fresh.open_gates if (gate.namespace, gate.gate) not in accepted]
 
 
 def object_diff(before: Manifest | None, after: Manifest | None) -> tuple[str, ...]:

@@ -32,7 +32,13 @@ HARD_GATES = frozenset({GateId.CONTACT, GateId.ENGINE, GateId.POLICY})
 """Gates that nobody can override: without them a flip could be neither made nor proven."""
 
 EVIDENCE_GATES = frozenset({GateId.CONTACT, GateId.COLLECTION, GateId.RESULTS})
-"""Gates that ask whether the evidence holds at all; while one does not pass the verdict is unknown."""
+"""Gates that ask whether the evidence holds at all; while one is unknown the verdict is."""
+
+NATIVE_EVIDENCE_GATES = frozenset({GateId.CONTACT, GateId.COLLECTION, GateId.REHEARSAL})
+"""The same for a native policy: it makes no reports, so that only a rehearsal says what it thinks."""
+
+INSTALL_GATES = (GateId.CONTACT, GateId.COLLECTION, GateId.ENGINE, GateId.POSTURE)
+"""What is asked, for namespaces that are enforced, before other parameters take effect there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,10 @@ class NamespaceVerdict:
 
     def gate(self, gate_id: GateId) -> Gate:
         return next(gate for gate in self.gates if gate.id is gate_id)
+
+    def asks(self, gate_id: GateId) -> bool:
+        """Say whether this gate is one of them: a native policy has no reports to ask for."""
+        return any(gate.id is gate_id for gate in self.gates)
 
     @property
     def open_gates(self) -> tuple[Gate, ...]:
@@ -126,6 +136,8 @@ class PolicyEvidence:
     drifted: bool
     """The objects on the cluster are not those that secprof wrote last."""
     changed_at: datetime | None
+    is_native: bool = False
+    """The API server itself judges by it: there is no engine behind it, and nothing reports on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +165,41 @@ class NamespaceEvidence:
     rehearsal: RehearsalEvidence | None
     unreadable_count: int = 0
     """Objects here that could not be understood, so nobody judged them."""
+    is_judged: bool = True
+    """Whether the last collection judged workloads by what this variant asks."""
+    is_excluded: bool = False
+    """The variant leaves this namespace alone."""
 
 
 def assess_namespace(
     cluster: ClusterEvidence, policy: PolicyEvidence, evidence: NamespaceEvidence, *, now: datetime
 ) -> NamespaceVerdict:
     """Answer every gate for one namespace and draw the verdict."""
+    reports = () if policy.is_native else (_results(policy, evidence), _reports(evidence))
     gates = (
         _contact(cluster),
         _collection(cluster, now),
-        _engine(cluster, now),
+        _engine(cluster, policy, now),
         _policy(policy, evidence),
-        _results(policy, evidence),
-        _reports(evidence),
+        *reports,
         _posture(cluster, evidence),
         _rehearsal(policy, evidence, cluster.rehearsal_valid, now),
     )
-    return NamespaceVerdict(evidence.namespace, _verdict(gates), gates)
+    decisive = NATIVE_EVIDENCE_GATES if policy.is_native else EVIDENCE_GATES
+    return NamespaceVerdict(evidence.namespace, _verdict(gates, decisive), gates)
 
 
-def _verdict(gates: tuple[Gate, ...]) -> Verdict:
-    if any(g.id in EVIDENCE_GATES and not g.passes for g in gates):
+def assess_install(
+    cluster: ClusterEvidence, policy: PolicyEvidence, evidence: NamespaceEvidence, *, now: datetime
+) -> NamespaceVerdict:
+    """Answer the gates that other parameters must pass in a namespace that is enforced, and draw the verdict."""
+    asked = assess_namespace(cluster, policy, evidence, now=now)
+    gates = tuple(asked.gate(gate_id) for gate_id in INSTALL_GATES)
+    return NamespaceVerdict(evidence.namespace, _verdict(gates, EVIDENCE_GATES), gates)
+
+
+def _verdict(gates: tuple[Gate, ...], decisive: frozenset[GateId]) -> Verdict:
+    if any(g.id in decisive and g.outcome is GateOutcome.UNKNOWN for g in gates):
         return Verdict.UNKNOWN
     if any(g.outcome is GateOutcome.FAIL for g in gates):
         return Verdict.BLOCKED
@@ -207,7 +233,7 @@ def _collection(cluster: ClusterEvidence, now: datetime) -> Gate:
     return Gate(GateId.COLLECTION, GateOutcome.PASS, 0, sentence, cluster.collected_at)
 
 
-def _engine(cluster: ClusterEvidence, now: datetime) -> Gate:
+def _engine(cluster: ClusterEvidence, policy: PolicyEvidence, now: datetime) -> Gate:
     at = cluster.engine_checked_at
     if cluster.engine_state == "down":
         sentence = cluster.engine_message or "Engine down."
@@ -219,12 +245,16 @@ def _engine(cluster: ClusterEvidence, now: datetime) -> Gate:
         return Gate(
             GateId.ENGINE, GateOutcome.UNKNOWN, None, "The engine's last answer is old.", at
         )
-    return Gate(GateId.ENGINE, GateOutcome.PASS, None, "The engine answers.", at)
+    sentence = "The API server judges by itself." if policy.is_native else "The engine answers."
+    return Gate(GateId.ENGINE, GateOutcome.PASS, None, sentence, at)
 
 
 def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     if evidence.is_system:
         sentence = "The engine does not judge system namespaces: enforcing here has no effect."
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
+    if evidence.is_excluded:
+        sentence = "This variant excludes the namespace: enforcing here has no effect."
         return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
     if not policy.exists:
         sentence = "The Audit policy is not on the cluster: install the variant first."
@@ -276,6 +306,9 @@ def _reports(evidence: NamespaceEvidence) -> Gate:
 
 
 def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
+    if not evidence.is_judged:
+        sentence = "Not judged under these parameters yet: collect again."
+        return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, None, sentence)
     count = evidence.posture_failing_count
     if count:
         sentence = f"{_workloads(count).capitalize()} would be refused, idle ones included."

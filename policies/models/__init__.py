@@ -24,7 +24,7 @@ from policies.models.observed import (
 from policies.models.profile import Profile, ProfileVersion
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
-from policies.models.variant import DesiredRevision, Stage, Variant
+from policies.models.variant import DesiredRevision, Stage, Variant, VariantRevision
 
 __all__ = [
     "AuditEvent",
@@ -54,4 +54,5 @@ __all__ = [
     "RolloutStep",
     "Stage",
     "Variant",
+    "VariantRevision",
 ]

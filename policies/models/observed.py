@@ -48,15 +48,18 @@ class ObservedWorkload(models.Model):
     """Pods that live now below this top-level workload."""
     helm_release = models.CharField(max_length=63, blank=True)
     is_applicable = models.BooleanField(default=True)
-    """False for Windows pods, which have no seccomp."""
+    """False for Windows pods, which have neither seccomp nor AppArmor."""
+    exempt_from = models.JSONField(default=list)
+    """Tags of the judges that leave it alone, though others do not."""
     containers = models.JSONField(default=list)
-    """Posture per container: [{"name", "role", "path", "declared", "localhost_profile", "source", "effective",
-    "privileged"}]."""
+    """Posture per container, as `policies.domain.posture.ContainerPosture` has it."""
     findings = models.JSONField(default=list)
-    """Controls not met: [{"control", "container", "role", "path", "declared", "message"}]."""
+    """Controls not met, each as `policies.domain.posture.Finding` with the `judge` that says so (its key; empty for
+    the base judge)."""
     finding_count = models.PositiveIntegerField(default=0)
+    """Over all judges."""
     patches = models.JSONField(default=dict)
-    """YAML of the patch that makes the findings go away, by control set: {"require-seccomp": "..."}."""
+    """YAML of the patch that makes findings go away: by control for the base judge, by key for any other one."""
     content_hash = models.CharField(max_length=32)
 
     class Meta:
@@ -73,11 +76,15 @@ class ObservedWorkload(models.Model):
 
 
 class PostureTally(models.Model):
-    """Top-level workloads of a namespace that meet, or do not meet, one control."""
+    """Top-level workloads of a namespace that meet, or do not meet, what one judge asks.
+
+    A row with an empty namespace and only zeros says that this judge was heard in the last collection.
+    """
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
-    namespace = models.CharField(max_length=63)
-    control = models.CharField(max_length=63)
+    namespace = models.CharField(max_length=63, blank=True)
+    judge = models.CharField(max_length=160)
+    """Key of a `policies.domain.judges.Judge`."""
     workload_count = models.PositiveIntegerField()
     failing_count = models.PositiveIntegerField()
     not_applicable_count = models.PositiveIntegerField()
@@ -89,16 +96,16 @@ class PostureTally(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["cluster", "namespace", "control"], name="one_posture_tally"
+                fields=["cluster", "namespace", "judge"], name="one_posture_tally"
             )
         ]
 
     def __str__(self) -> str:
-        return f"{self.cluster_id}/{self.namespace} {self.control}"
+        return f"{self.cluster_id}/{self.namespace} {self.judge}"
 
 
 class ObservedPolicy(models.Model):
-    """A ClusterPolicy or ValidatingPolicy as the API server holds it."""
+    """A policy, or the binding of one, as the API server holds it."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="policies")
     kind = models.CharField(max_length=63)

@@ -13,7 +13,8 @@ from uuid import UUID
 from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus, StepStatus
 from policies.domain.readiness import NamespaceVerdict, Verdict
 from policies.models import Flip, KindSnapshot, ObservedPolicy, Rollout, Stage, Variant
-from policies.queries.evidence import POLICY_KIND
+from policies.queries.evidence import POLICY_KINDS
+from policies.queries.specs import OBJECT_KINDS
 
 
 class CellState(StrEnum):
@@ -132,7 +133,7 @@ def load_situation(
 
 
 def _observed(variants: Sequence[Variant]) -> tuple[dict[int, frozenset[str]], frozenset[int]]:
-    ids = {(v.cluster_id, v.target, v.name): v.pk for v in variants}
+    ids = {(v.cluster_id, kind, v.name): v.pk for v in variants for kind in OBJECT_KINDS[v.target]}
     rows = ObservedPolicy.objects.filter(
         cluster_id__in={v.cluster_id for v in variants}, variant_name__in=[v.name for v in variants]
     ).values_list("cluster_id", "kind", "variant_name", "role", "enforced")
@@ -150,12 +151,20 @@ def _observed(variants: Sequence[Variant]) -> tuple[dict[int, frozenset[str]], f
 
 
 def _observed_at(variants: Sequence[Variant]) -> dict[int, datetime]:
+    """Say when each variant's objects were all read last."""
+    kinds = {kind for v in variants for kind in POLICY_KINDS[v.target]}
     rows = KindSnapshot.objects.filter(
-        cluster_id__in={v.cluster_id for v in variants}, kind__in=POLICY_KIND.values()
+        cluster_id__in={v.cluster_id for v in variants}, kind__in=kinds, completed_at__isnull=False
     ).values_list("cluster_id", "kind", "completed_at")
     times = {(cluster_id, kind): at for cluster_id, kind, at in rows}
-    found = {v.pk: times.get((v.cluster_id, POLICY_KIND[v.target])) for v in variants}
-    return {pk: at for pk, at in found.items() if at is not None}
+    found = {
+        v.pk: [times.get((v.cluster_id, kind)) for kind in POLICY_KINDS[v.target]] for v in variants
+    }
+    return {
+        pk: min(at for at in read if at is not None)
+        for pk, read in found.items()
+        if all(at is not None for at in read)
+    }
 
 
 def _moving(variant_ids: Sequence[int]) -> dict[tuple[int, str], _Moving]:

@@ -1,14 +1,22 @@
 """Load what is known about variants and namespaces: the evidence behind verdicts, in a fixed number of queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, Q
 
-from policies.domain.library import Target
-from policies.domain.lifecycle import StepKind, StepStatus
+from policies.cluster.gateway import (
+    CLUSTER_POLICIES,
+    NAMESPACES,
+    NATIVE_BINDINGS,
+    NATIVE_POLICIES,
+    POLICY_REPORTS,
+    VALIDATING_POLICIES,
+    WORKLOADS,
+)
+from policies.domain.judges import Judge
+from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
     ClusterEvidence,
     NamespaceEvidence,
@@ -16,6 +24,7 @@ from policies.domain.readiness import (
     PolicyEvidence,
     RehearsalEvidence,
     Tally,
+    assess_install,
     assess_namespace,
 )
 from policies.models import (
@@ -27,32 +36,27 @@ from policies.models import (
     PostureTally,
     Rehearsal,
     ResultTally,
-    RolloutStep,
     Variant,
 )
+from policies.queries.specs import OBJECT_KINDS, current_revisions, written_judge
 
-WORKLOAD_KINDS = (
-    "pods",
-    "podtemplates",
-    "replicationcontrollers",
-    "replicasets.apps",
-    "deployments.apps",
-    "statefulsets.apps",
-    "daemonsets.apps",
-    "jobs.batch",
-    "cronjobs.batch",
-)
-POLICY_KIND = {
-    Target.CLUSTER_POLICY.value: "clusterpolicies.kyverno.io",
-    Target.VALIDATING_POLICY.value: "validatingpolicies.policies.kyverno.io",
-    Target.NATIVE.value: "validatingadmissionpolicies.admissionregistration.k8s.io",
+POLICY_KINDS: dict[str, tuple[str, ...]] = {
+    Target.CLUSTER_POLICY.value: (CLUSTER_POLICIES.full_name,),
+    Target.VALIDATING_POLICY.value: (VALIDATING_POLICIES.full_name,),
+    Target.NATIVE.value: (NATIVE_POLICIES.full_name, NATIVE_BINDINGS.full_name),
 }
-REPORT_KIND = "policyreports.wgpolicyk8s.io"
+"""What a variant's objects are listed as, by target."""
 SOURCE = {
     Target.CLUSTER_POLICY.value: "kyverno",
     Target.VALIDATING_POLICY.value: "KyvernoValidatingPolicy",
     Target.NATIVE.value: "ValidatingAdmissionPolicy",
 }
+
+
+AUDITING_ROLES = frozenset({ObjectRole.AUDIT.value, ObjectRole.BINDING.value})
+"""Roles of the objects whose change makes older reports and rehearsals tell of another policy."""
+HEARD = ""
+"""The namespace of the tally that says that a judge was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +96,36 @@ class Evidence:
             now=now,
         )
 
+    def assess_install(self, variant_id: int, namespace: str, *, now: datetime) -> NamespaceVerdict:
+        """Draw the verdict on other parameters for one namespace that is enforced."""
+        return assess_install(
+            self.clusters[variant_id],
+            self.policies[variant_id],
+            self.namespaces[variant_id, namespace],
+            now=now,
+        )
+
 
 def load_evidence(
-    *, variants: Sequence[Variant], namespaces: Collection[str] | None = None
+    *,
+    variants: Sequence[Variant],
+    namespaces: Collection[str] | None = None,
+    judges: Mapping[int, Judge] | None = None,
 ) -> Evidence:
     """Load the evidence of these variants, for these namespaces or all.
 
-    The variants must come with their cluster (`select_related("cluster")`).
+    The variants must come with their cluster (`select_related("cluster")`). `judges`, by variant id, stand in for those
+    of what the cluster holds: what would be asked if other parameters were installed.
     """
     cluster_ids = {variant.cluster_id for variant in variants}
-    wanted = Q(cluster_id__in=cluster_ids)
-    if namespaces is not None:
-        wanted &= Q(namespace__in=namespaces)
     snapshots = _snapshots(cluster_ids)
     observed = list(ObservedPolicy.objects.filter(cluster_id__in=cluster_ids).defer("manifest"))
     revisions = current_revisions(variants)
+    asked = {v.pk: written_judge(v, revisions.get(v.pk)) for v in variants} | dict(judges or {})
     return Evidence(
         clusters={v.pk: _cluster(v, snapshots) for v in variants},
         policies={v.pk: _policy(v, observed, revisions.get(v.pk)) for v in variants},
-        namespaces=_namespaces(variants, cluster_ids, namespaces, wanted),
+        namespaces=_namespaces(variants, asked, cluster_ids, namespaces),
     )
 
 
@@ -121,7 +136,9 @@ def _snapshots(cluster_ids: Collection[int]) -> dict[tuple[int, str], KindSnapsh
 
 def needed_kinds(target: str) -> tuple[str, ...]:
     """Name the kinds without which nothing can be said about a variant of this target."""
-    return ("namespaces", *WORKLOAD_KINDS, POLICY_KIND[target], REPORT_KIND)
+    reports = () if target == Target.NATIVE else (POLICY_REPORTS.full_name,)
+    workloads = (resource.full_name for resource in WORKLOADS)
+    return (NAMESPACES.full_name, *workloads, *POLICY_KINDS[target], *reports)
 
 
 def _cluster(variant: Variant, snapshots: dict[tuple[int, str], KindSnapshot]) -> ClusterEvidence:
@@ -132,7 +149,7 @@ def _cluster(variant: Variant, snapshots: dict[tuple[int, str], KindSnapshot]) -
         kind for kind, row in rows.items() if row is None or not row.served or row.failure
     )
     times = [row.completed_at for row in rows.values() if row and row.completed_at]
-    return ClusterEvidence(
+    evidence = ClusterEvidence(
         contact_state=cluster.contact_state,
         contact_message=cluster.contact_message,
         contacted_at=cluster.contacted_at,
@@ -144,26 +161,17 @@ def _cluster(variant: Variant, snapshots: dict[tuple[int, str], KindSnapshot]) -
         stale_after=timedelta(seconds=settings.SECPROF_STALE_AFTER_SECONDS),
         rehearsal_valid=timedelta(seconds=settings.SECPROF_REHEARSAL_VALID_SECONDS),
     )
+    return _judging_by_itself(evidence) if variant.target == Target.NATIVE else evidence
 
 
-def current_revisions(variants: Sequence[Variant]) -> dict[int, DesiredRevision]:
-    """Find the revision that was last written, or begun to be written, for each variant."""
-    written = (
-        RolloutStep.objects.filter(
-            rollout__variant__in=variants,
-            kind=StepKind.APPLY,
-            status__in=[StepStatus.RUNNING, StepStatus.DONE],
-        )
-        .values("rollout__variant_id")
-        .annotate(number=Max("rollout__revision__number"))
+def _judging_by_itself(evidence: ClusterEvidence) -> ClusterEvidence:
+    """Let the contact stand for the engine: behind a native policy there is only the API server."""
+    return replace(
+        evidence,
+        engine_state="up" if evidence.contact_state == "ok" else "unknown",
+        engine_message=evidence.contact_message,
+        engine_checked_at=evidence.contacted_at,
     )
-    latest = {row["rollout__variant_id"]: row["number"] for row in written}
-    if not latest:
-        return {}
-    match = Q()
-    for variant_id, number in latest.items():
-        match |= Q(variant_id=variant_id, number=number)
-    return {r.variant_id: r for r in DesiredRevision.objects.filter(match)}
 
 
 def _policy(
@@ -173,14 +181,15 @@ def _policy(
         policy.name: policy
         for policy in observed
         if policy.cluster_id == variant.cluster_id
-        and policy.kind == variant.target
+        and policy.kind in OBJECT_KINDS[variant.target]
         and policy.variant_name == variant.name
     }
-    audit = ours.get(variant.name)
+    changes = (p.changed_at for p in ours.values() if p.role in AUDITING_ROLES)
     return PolicyEvidence(
-        exists=audit is not None,
+        exists=variant.name in ours,
         drifted=has_drifted({name: p.digest for name, p in ours.items()}, revision),
-        changed_at=audit.changed_at if audit else None,
+        changed_at=max(changes, default=None),
+        is_native=variant.target == Target.NATIVE,
     )
 
 
@@ -192,42 +201,77 @@ def has_drifted(digests: dict[str, str], revision: DesiredRevision | None) -> bo
 
 def _namespaces(
     variants: Sequence[Variant],
+    judges: Mapping[int, Judge],
     cluster_ids: Collection[int],
     names: Collection[str] | None,
-    wanted: Q,
 ) -> dict[tuple[int, str], NamespaceEvidence]:
     observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids)
     if names is not None:
         observed = observed.filter(name__in=names)
-    tallies = {
-        (t.cluster_id, t.source, t.policy, t.namespace): t
-        for t in ResultTally.objects.filter(wanted)
-    }
-    postures = {
-        (t.cluster_id, t.control, t.namespace): t for t in PostureTally.objects.filter(wanted)
-    }
+    tallies = _result_tallies(cluster_ids, names)
+    postures = _posture_tallies(cluster_ids, names)
     rehearsals = last_rehearsals(variants, names)
     by_cluster: dict[int, list[ObservedNamespace]] = {}
     for row in observed:
         by_cluster.setdefault(row.cluster_id, []).append(row)
     found = {}
     for variant in variants:
-        source = SOURCE[variant.target]
-        control = ",".join(sorted(variant.controls))
+        judge = judges[variant.pk]
+        of_judge = postures.get((variant.cluster_id, judge.key), {})
+        of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
         for row in by_cluster.get(variant.cluster_id, []):
-            tally = tallies.get((variant.cluster_id, source, variant.name, row.name))
-            posture = postures.get((variant.cluster_id, control, row.name))
             rehearsal = rehearsals.get((variant.pk, row.name))
-            found[variant.pk, row.name] = NamespaceEvidence(
-                namespace=row.name,
-                is_system=row.is_system,
-                tally=_tally(tally) if tally else None,
-                workload_count=posture.workload_count if posture else 0,
-                reportable_count=posture.reportable_count if posture else 0,
-                posture_failing_count=posture.failing_count if posture else 0,
-                rehearsal=_rehearsal(rehearsal) if rehearsal else None,
-                unreadable_count=posture.unreadable_count if posture else 0,
+            found[variant.pk, row.name] = _namespace(
+                row, judge, of_policy.get(row.name), of_judge, rehearsal
             )
+    return found
+
+
+def _namespace(
+    row: ObservedNamespace,
+    judge: Judge,
+    tally: ResultTally | None,
+    postures: Mapping[str, PostureTally],
+    rehearsal: Rehearsal | None,
+) -> NamespaceEvidence:
+    posture = postures.get(row.name)
+    return NamespaceEvidence(
+        namespace=row.name,
+        is_system=row.is_system,
+        tally=_tally(tally) if tally else None,
+        workload_count=posture.workload_count if posture else 0,
+        reportable_count=posture.reportable_count if posture else 0,
+        posture_failing_count=posture.failing_count if posture else 0,
+        rehearsal=_rehearsal(rehearsal) if rehearsal else None,
+        unreadable_count=posture.unreadable_count if posture else 0,
+        is_judged=HEARD in postures,
+        is_excluded=judge.excludes(row.name),
+    )
+
+
+def _result_tallies(
+    cluster_ids: Collection[int], names: Collection[str] | None
+) -> dict[tuple[int, str, str], dict[str, ResultTally]]:
+    """Load tallies by (cluster, source, policy), then by namespace."""
+    rows = ResultTally.objects.filter(cluster_id__in=cluster_ids)
+    if names is not None:
+        rows = rows.filter(namespace__in=names)
+    found: dict[tuple[int, str, str], dict[str, ResultTally]] = {}
+    for row in rows:
+        found.setdefault((row.cluster_id, row.source, row.policy), {})[row.namespace] = row
+    return found
+
+
+def _posture_tallies(
+    cluster_ids: Collection[int], names: Collection[str] | None
+) -> dict[tuple[int, str], dict[str, PostureTally]]:
+    """Load tallies by (cluster, judge), then by namespace; those that say who was heard among them."""
+    rows = PostureTally.objects.filter(cluster_id__in=cluster_ids)
+    if names is not None:
+        rows = rows.filter(namespace__in=[*names, HEARD])
+    found: dict[tuple[int, str], dict[str, PostureTally]] = {}
+    for row in rows:
+        found.setdefault((row.cluster_id, row.judge), {})[row.namespace] = row
     return found
 
 

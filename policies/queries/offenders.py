@@ -1,9 +1,11 @@
-"""Workloads that do not meet the controls of a variant, by top-level owner: what would be refused, and when."""
+"""Workloads that do not meet what a variant asks, by top-level owner: what would be refused, and when."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from policies.domain.judges import Judge
 from policies.models import ObservedWorkload, Variant
+from policies.queries.specs import written_judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +37,49 @@ class Offender:
 
 
 def offenders(
-    variant: Variant, namespaces: Collection[str], *, limit: int | None = None
+    variant: Variant,
+    namespaces: Collection[str],
+    *,
+    judge: Judge | None = None,
+    limit: int | None = None,
 ) -> tuple[Offender, ...]:
-    """List the offending workloads of some namespaces, by namespace, kind and name, in one query."""
+    """List the offending workloads of some namespaces, by namespace, kind and name, in three queries.
+
+    Without a judge, that of what the cluster holds of the variant is asked.
+    """
+    asked = judge or written_judges([variant])[variant.pk]
     rows = (
         ObservedWorkload.objects.filter(
             cluster_id=variant.cluster_id,
             namespace__in=namespaces,
             finding_count__gt=0,
-            is_applicable=True,
         )
         .defer("containers", "patches")
         .order_by("namespace", "top_kind", "top_name", "kind", "name")
     )
     grouped: dict[tuple[str, str, str], list[ObservedWorkload]] = {}
     for row in rows:
-        if faults_of(row, variant.controls):
+        if faults_of(row, asked):
             grouped.setdefault((row.namespace, row.top_kind, row.top_name), []).append(row)
-    found = tuple(_offender(key, members, variant) for key, members in grouped.items())
+    found = tuple(_offender(key, members, asked) for key, members in grouped.items())
     return found[:limit] if limit else found
 
 
-def faults_of(row: ObservedWorkload, controls: Sequence[str]) -> tuple[Fault, ...]:
-    """Read the findings of a row that these controls ask about."""
+def faults_of(row: ObservedWorkload, judge: Judge) -> tuple[Fault, ...]:
+    """Read the findings of a row that this judge made."""
     return tuple(
         Fault(
             f["control"], f["container"], f["role"] or "pod", f["path"], f["declared"], f["message"]
         )
         for f in row.findings
-        if f["control"] in controls
+        if f.get("judge", "") == judge.tag and f["control"] in judge.controls
     )
 
 
-def _offender(
-    key: tuple[str, str, str], members: list[ObservedWorkload], variant: Variant
-) -> Offender:
+def _offender(key: tuple[str, str, str], members: list[ObservedWorkload], judge: Judge) -> Offender:
     namespace, kind, name = key
     top = next((m for m in members if m.kind == kind and m.name == name), members[0])
-    faults = dict.fromkeys(f for m in members for f in faults_of(m, variant.controls))
+    faults = dict.fromkeys(f for m in members for f in faults_of(m, judge))
     return Offender(
         namespace=namespace,
         kind=kind,

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from policies.domain.judges import Judge
 from policies.models import (
     ObservedNamespace,
     ObservedResult,
@@ -18,6 +19,7 @@ from policies.models import (
 from policies.queries.cells import Cell, load_situation
 from policies.queries.evidence import SOURCE
 from policies.queries.offenders import Fault, faults_of
+from policies.queries.specs import written_judges
 from policies.queries.verdicts import verdicts
 
 Key = tuple[str, str]
@@ -93,7 +95,7 @@ def load_review(variant: Variant, namespace: ObservedNamespace, *, now: datetime
     judged = verdicts(variants=[variant], now=now, namespaces=[namespace.name])
     situation = load_situation([variant], namespaces=[namespace.name])
     verdict = judged[variant.pk, namespace.name]
-    workloads = _workloads(variant, namespace.name)
+    workloads = _workloads(variant, namespace.name, written_judges([variant])[variant.pk])
     return Review(
         cell=situation.cell(variant.pk, verdict, is_system=namespace.is_system),
         namespace=namespace.name,
@@ -104,7 +106,7 @@ def load_review(variant: Variant, namespace: ObservedNamespace, *, now: datetime
     )
 
 
-def _workloads(variant: Variant, namespace: str) -> list[ReviewedWorkload]:
+def _workloads(variant: Variant, namespace: str, judge: Judge) -> list[ReviewedWorkload]:
     rows: dict[Key, list[ObservedWorkload]] = {}
     for row in ObservedWorkload.objects.filter(
         cluster_id=variant.cluster_id, namespace=namespace
@@ -114,7 +116,7 @@ def _workloads(variant: Variant, namespace: str) -> list[ReviewedWorkload]:
     rehearsed = _rehearsed(variant, namespace)
     keys = sorted({*rows, *reports, *rehearsed})
     return [
-        _reviewed(key, rows.get(key, []), reports.get(key), rehearsed.get(key), variant)
+        _reviewed(key, rows.get(key, []), reports.get(key), rehearsed.get(key), judge)
         for key in keys
     ]
 
@@ -162,13 +164,11 @@ def _reviewed(
     members: list[ObservedWorkload],
     report: Opinion | None,
     rehearsed: Opinion | None,
-    variant: Variant,
+    judge: Judge,
 ) -> ReviewedWorkload:
     kind, name = key
     top = next((m for m in members if (m.kind, m.name) == key), None)
-    faults = tuple(
-        dict.fromkeys(f for m in members if m.is_applicable for f in faults_of(m, variant.controls))
-    )
+    faults = tuple(dict.fromkeys(f for m in members for f in faults_of(m, judge)))
     return ReviewedWorkload(
         kind=kind,
         name=name,
@@ -178,32 +178,39 @@ def _reviewed(
         is_suspended=top.is_suspended if top else False,
         helm_release=top.helm_release if top else "",
         faults=faults,
-        declared=tuple(_declared(c) for c in top.containers) if top else (),
+        declared=tuple(_declared(c, judge) for c in top.containers) if top else (),
         report=report or Opinion("quiet"),
-        posture=_posture(members, faults),
+        posture=_posture(members, faults, judge),
         rehearsal=rehearsed or Opinion("none"),
-        patch=merged_patch(top.patches, variant.controls) if top else "",
+        patch=patch_of(top.patches, judge) if top else "",
     )
 
 
-def _posture(members: list[ObservedWorkload], faults: tuple[Fault, ...]) -> Opinion:
+def _posture(members: list[ObservedWorkload], faults: tuple[Fault, ...], judge: Judge) -> Opinion:
     if faults:
         return Opinion("fail", faults[0].message)
     if not members:
         return Opinion("none", "Not among the workloads that were collected last.")
     if not any(m.is_applicable for m in members):
-        return Opinion("inapplicable", "Windows pods have no seccomp.")
+        return Opinion("inapplicable", "Windows pods have neither seccomp nor AppArmor.")
+    if all(judge.tag in m.exempt_from for m in members):
+        return Opinion("inapplicable", "The variant leaves it alone.")
     return Opinion("pass")
 
 
-def _declared(container: dict[str, Any]) -> str:
+def _declared(container: dict[str, Any], judge: Judge) -> str:
     role = "" if container["role"] == "container" else f" ({container['role']})"
-    declared = container["declared"] or "nothing set"
-    return f"{container['name']}{role}: {declared}"
+    found = [container.get(mechanism.value, {}).get("declared") for mechanism in judge.mechanisms]
+    return f"{container['name']}{role}: {', '.join(d or 'nothing set' for d in found)}"
+
+
+def patch_of(patches: dict[str, str], judge: Judge) -> str:
+    """Choose the patch that makes a judge's findings go away; empty when there is nothing to change."""
+    return merged_patch(patches, judge.controls) if judge.is_plain else patches.get(judge.key, "")
 
 
 def merged_patch(patches: dict[str, str], controls: Sequence[str]) -> str:
-    """Join the patches of a variant's controls into one; empty when there is nothing to change."""
+    """Join the patches of some controls into one; empty when there is nothing to change."""
     texts = list(dict.fromkeys(patches[c] for c in controls if patches.get(c)))
     if len(texts) < 2:
         return texts[0] if texts else ""

@@ -1,13 +1,14 @@
 """Variants as pages show them: the list by cluster, and one with its objects as wanted and as observed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count
 
 from policies.domain.lifecycle import OPEN_FLIP_STATUSES
+from policies.domain.parameters import Parameters
 from policies.domain.plans import Manifest
 from policies.models import (
     Cluster,
@@ -17,9 +18,10 @@ from policies.models import (
     ObservedPolicy,
     Stage,
     Variant,
+    VariantRevision,
 )
-from policies.queries.evidence import current_revisions
 from policies.queries.flips import FlipRow, flip_rows, related
+from policies.queries.specs import OBJECT_KINDS, current_revisions
 
 FLIPS_SHOWN = 20
 
@@ -41,6 +43,15 @@ class VariantRow:
     audit_count: int
     """Namespaces, but for system ones, that are not proven to be enforced."""
     open_flip_count: int
+    newest_number: int
+    """Of the parameters that people want."""
+    installed_number: int | None
+    """Of those that were last written to the cluster; None before the first install."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it was edited since it was last written."""
+        return self.installed_number is not None and self.installed_number != self.newest_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,17 @@ class ObjectState:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What was wanted of a variant from one moment on."""
+
+    number: int
+    parameters: Parameters
+    note: str
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class VariantPage:
     """Everything on the page of one variant."""
 
@@ -80,6 +102,8 @@ class VariantPage:
     enforced: tuple[tuple[str, datetime], ...]
     """Namespaces that are proven to be enforced, and since when."""
     flips: tuple[FlipRow, ...]
+    wishes: tuple[Wish, ...]
+    """Newest first."""
 
 
 def variants_by_cluster(*, cluster_name: str = "") -> tuple[ClusterVariants, ...]:
@@ -99,7 +123,9 @@ def variant_page(variant: Variant) -> VariantPage:
     """Load one variant (with its creator) and everything about it."""
     observed = list(
         ObservedPolicy.objects.filter(
-            cluster_id=variant.cluster_id, kind=variant.target, variant_name=variant.name
+            cluster_id=variant.cluster_id,
+            kind__in=OBJECT_KINDS[variant.target],
+            variant_name=variant.name,
         )
     )
     revision = current_revisions([variant]).get(variant.pk)
@@ -114,7 +140,20 @@ def variant_page(variant: Variant) -> VariantPage:
         objects=_objects(revision, observed, stored),
         enforced=tuple(stages.values_list("namespace", "proven_at")),
         flips=flip_rows(flips),
+        wishes=tuple(_wishes(variant)),
     )
+
+
+def _wishes(variant: Variant) -> Iterator[Wish]:
+    found = VariantRevision.objects.filter(variant=variant).select_related("created_by")
+    for row in found.order_by("-number"):
+        yield Wish(
+            number=row.number,
+            parameters=Parameters.from_json(row.parameters),
+            note=row.note,
+            created_by=row.created_by.get_username() if row.created_by else "system",
+            created_at=row.created_at,
+        )
 
 
 def _rows(variants: Sequence[Variant]) -> list[VariantRow]:
@@ -125,18 +164,19 @@ def _rows(variants: Sequence[Variant]) -> list[VariantRow]:
     stage_counts = Counter(dict(stages.values_list("variant_id").annotate(n=Count("pk"))))
     flips = Flip.objects.filter(variant__in=variants, status__in=OPEN_FLIP_STATUSES)
     flip_counts = Counter(dict(flips.values_list("variant_id").annotate(n=Count("pk"))))
+    target_of = {kind: target for target, kinds in OBJECT_KINDS.items() for kind in kinds}
     observed: dict[tuple[int, str, str], dict[str, str]] = defaultdict(dict)
     for cluster_id, kind, owner, name, digest in ObservedPolicy.objects.filter(
         cluster_id__in=cluster_ids, variant_name__in=[v.name for v in variants]
     ).values_list("cluster_id", "kind", "variant_name", "name", "digest"):
-        observed[cluster_id, kind, owner][name] = digest
+        observed[cluster_id, target_of.get(kind, kind), owner][name] = digest
     revisions = current_revisions(variants)
     return [
         VariantRow(
             id=v.pk,
             name=v.name,
             template=v.template,
-            controls=tuple(v.controls),
+            controls=v.controls,
             target=v.target,
             api_version=v.api_version,
             state=_state(observed[v.cluster_id, v.target, v.name], revisions.get(v.pk)),
@@ -144,9 +184,15 @@ def _rows(variants: Sequence[Variant]) -> list[VariantRow]:
             enforced_count=stage_counts[v.pk],
             audit_count=max(0, space_counts[v.cluster_id] - stage_counts[v.pk]),
             open_flip_count=flip_counts[v.pk],
+            newest_number=v.revision_number,
+            installed_number=_installed_number(revisions.get(v.pk)),
         )
         for v in variants
     ]
+
+
+def _installed_number(revision: DesiredRevision | None) -> int | None:
+    return revision.compiled_from.number if revision else None
 
 
 def _state(digests: dict[str, str], revision: DesiredRevision | None) -> str:

@@ -11,11 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from policies.actions import flips, variants
 from policies.actions.errors import Refused
-from policies.actions.specs import spec_of
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
+from policies.domain.controls import in_order
+from policies.domain.parameters import Parameters
 from policies.models import Cluster, Variant
 from policies.queries.freshness import data_strip
+from policies.queries.specs import spec_of
 from policies.queries.variants import variant_page, variants_by_cluster
 from policies.web.actors import actor_of, permit
 from policies.web.forms import VariantForm
@@ -55,7 +57,8 @@ def new(request: HttpRequest) -> HttpResponse:
             variant = variants.create_variant(
                 cluster_id=get_object_or_404(Cluster, pk=values["cluster"]).pk,
                 name=values["name"],
-                controls=tuple(values["controls"].split(",")),
+                template="seccomp",
+                parameters=Parameters(controls=in_order(values["controls"].split(","))),
                 target=values["target"],
                 by=actor,
                 now=timezone.now(),

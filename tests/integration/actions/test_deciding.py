@@ -346,8 +346,12 @@ def test_engine_behind_a_twin_that_must_answer_is_down_in_its_own_words(
 
 
 def make_policy(world: SandboxWorld, variant: Variant, name: str) -> None:
+    """A policy of another variant, which is as good as somebody else's."""
     manifest = live_policy(world, variant.name)
-    world.sandbox.apply_manifest({**manifest, "metadata": {"name": name}})
+    metadata = manifest["metadata"]
+    labels = {**metadata["labels"], "secprof.io/variant": "theirs"}
+    of_another = {"name": name, "labels": labels, "annotations": metadata["annotations"]}
+    world.sandbox.apply_manifest({**manifest, "metadata": of_another})
 
 
 def test_policy_of_somebody_else_with_our_name_stands_in_the_way(

@@ -1,20 +1,21 @@
-"""Variants: what may be created, in the newest version that the cluster serves; nothing is written to the cluster."""
+"""Variants: what may be created and edited, and that neither writes anything to the cluster."""
 
 from typing import Any
 
 import pytest
 
 from policies.actions import variants
-from policies.actions.errors import Refused
+from policies.actions.errors import Busy, Refused
 from policies.cluster.errors import Unreachable
 from policies.cluster.gateway import Resource
 from policies.domain.authority import SYSTEM, NotAllowed
-from policies.models import AuditEvent, Variant
+from policies.domain.parameters import Parameters
+from policies.models import AuditEvent, Variant, VariantRevision
 from sandbox.faults import Fault
 from sandbox.gateway import SandboxGateway
 from tests.integration.actions.conftest import SandboxWorld
 from tests.integration.actions.watched import Hand
-from tests.world import C1_C2
+from tests.world import C1_C2, USUAL
 
 pytestmark = pytest.mark.django_db
 
@@ -23,12 +24,25 @@ def create(world: SandboxWorld, **changes: Any) -> Variant:
     values: dict[str, Any] = {
         "cluster_id": world.cluster.pk,
         "name": "require-seccomp",
-        "controls": C1_C2,
+        "template": "seccomp",
+        "parameters": USUAL["seccomp"],
         "target": "ClusterPolicy",
         "by": world.people.operator,
         "now": world.now(),
     }
     return variants.create_variant(**values | changes)
+
+
+def edit(world: SandboxWorld, variant: Variant, **changes: Any) -> Variant:
+    values: dict[str, Any] = {
+        "variant_id": variant.pk,
+        "parameters": Parameters.from_json({"controls": C1_C2, "message": "Ask the team."}),
+        "note": "a sentence for those who are refused",
+        "based_on": variant.revision_number,
+        "by": world.people.operator,
+        "now": world.now(),
+    }
+    return variants.edit_variant(**values | changes)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +52,42 @@ def create(world: SandboxWorld, **changes: Any) -> Variant:
 def test_create_variant_takes_the_newest_version_and_writes_no_object(
     world: SandboxWorld, hand: Hand, target: str, version: str
 ) -> None:
-    variant = create(world, target=target, controls=tuple(reversed(C1_C2)))
+    variant = create(world, target=target)
 
-    assert (variant.api_version, variant.controls) == (version, list(C1_C2))
+    assert (variant.api_version, variant.controls) == (version, C1_C2)
     assert hand.writes == []
     event = AuditEvent.objects.get(verb="variant.created")
     assert (event.actor, event.variant, event.cluster) == ("operator", "require-seccomp", "prod")
+    first = VariantRevision.objects.get(variant=variant)
+    assert (first.number, first.parameters, first.note) == (1, variant.parameters, "")
+    assert (first.target, first.api_version) == (target, version)
+
+
+def test_create_variant_keeps_every_parameter_and_collects_anew(world: SandboxWorld) -> None:
+    stored = {
+        "controls": [*C1_C2, "allowed-profiles"],
+        "seccomp": {"allowed": ["profiles/*.json"]},
+        "excluded_namespaces": ["legacy"],
+    }
+
+    variant = create(world, parameters=Parameters.from_json(stored))
+
+    assert variant.parameters == stored
+    world.cluster.refresh_from_db()
+    assert world.cluster.collect_due_at == variant.created_at
+
+
+def test_create_variant_without_a_target_takes_one_that_is_served(
+    world: SandboxWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxGateway, "serves", lambda _, resource: resource.version == "v1beta1")
+
+    variant = create(world, target=None)
+
+    assert (variant.target, variant.api_version) == (
+        "ValidatingPolicy",
+        "policies.kyverno.io/v1beta1",
+    )
 
 
 def test_create_variant_on_an_older_cluster_takes_an_older_version(
@@ -65,8 +109,8 @@ def test_create_variant_on_an_older_cluster_takes_an_older_version(
         ({"name": "Upper"}, "small letters"),
         ({"name": "a" * 41}, "at most 40"),
         ({"name": "seccomp-enforce"}, "like the name of a twin"),
-        ({"controls": ()}, "no such choice of controls"),
-        ({"controls": ("no-such",)}, "no such choice"),
+        ({"template": "selinux"}, "no template"),
+        ({"parameters": USUAL["apparmor"]}, "no control"),
         ({"target": "Pod"}, "no such choice"),
     ],
 )
@@ -86,10 +130,14 @@ def test_create_variant_twice_is_refused(world: SandboxWorld) -> None:
         create(world, target="ValidatingPolicy")
 
 
-def test_create_variant_takes_an_operator_and_a_person(world: SandboxWorld) -> None:
+def test_create_and_edit_take_an_operator_and_a_person(world: SandboxWorld) -> None:
+    variant = create(world)
+
     for actor in (world.people.viewer, world.people.approver, SYSTEM):
         with pytest.raises(NotAllowed):
             create(world, by=actor)
+        with pytest.raises(NotAllowed):
+            edit(world, variant, by=actor)
 
 
 def test_create_variant_on_a_cluster_out_of_reach_says_so(world: SandboxWorld) -> None:
@@ -97,3 +145,60 @@ def test_create_variant_on_a_cluster_out_of_reach_says_so(world: SandboxWorld) -
 
     with pytest.raises(Unreachable):
         create(world)
+
+
+def test_edit_makes_a_revision_with_its_note_and_writes_no_object(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    variant = create(world)
+
+    edited = edit(world, variant)
+
+    assert (edited.revision_number, edited.parameters["message"]) == (2, "Ask the team.")
+    numbers = VariantRevision.objects.filter(variant=variant).order_by("number")
+    assert list(numbers.values_list("number", "parameters")) == [
+        (1, variant.parameters),
+        (2, edited.parameters),
+    ]
+    event = AuditEvent.objects.get(verb="variant.edited")
+    assert event.message == "a sentence for those who are refused"
+    assert event.details == {
+        "revision": 2,
+        "before": variant.parameters,
+        "after": edited.parameters,
+    }
+    world.cluster.refresh_from_db()
+    assert world.cluster.collect_due_at is not None
+    assert hand.writes == []
+
+
+def test_edit_based_on_what_is_not_the_newest_is_told_and_writes_nothing(
+    world: SandboxWorld,
+) -> None:
+    variant = create(world)
+    edit(world, variant)
+
+    with pytest.raises(Busy, match="edited meanwhile"):
+        edit(world, variant, based_on=1)
+
+    assert VariantRevision.objects.filter(variant=variant).count() == 2
+    assert AuditEvent.objects.filter(verb="variant.edited").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"note": " "}, "what changes and why"),
+        ({"parameters": USUAL["seccomp"]}, "has already"),
+        ({"parameters": USUAL["confined-pods"]}, "no control"),
+    ],
+)
+def test_edit_that_makes_no_sense_is_refused(
+    world: SandboxWorld, changes: dict[str, Any], says: str
+) -> None:
+    variant = create(world)
+
+    with pytest.raises(Refused, match=says):
+        edit(world, variant, **changes)
+
+    assert VariantRevision.objects.filter(variant=variant).count() == 1

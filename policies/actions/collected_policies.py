@@ -1,0 +1,82 @@
+"""Policies and their bindings: read in the newest version that the cluster serves, and stored as they are."""
+
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+
+from policies.actions.collection_work import CollectionWork
+from policies.actions.specs import resources_of
+from policies.actions.storing import Fields, Key, replace_rows
+from policies.cluster.gateway import Manifest, Resource
+from policies.domain.library import API_VERSIONS, Target
+from policies.domain.observed import ObservedPolicy as PolicyRecord
+from policies.domain.observed import read_policy
+from policies.models import ObservedPolicy
+
+Read = list[tuple[PolicyRecord, Manifest]]
+
+
+def read_policies(work: CollectionWork) -> dict[Resource, Read | None]:
+    """Read every kind that the objects of a target have; None where the last page was not reached."""
+    found: dict[Resource, Read | None] = {}
+    for target in Target:
+        versions = [resources_of(target, version) for version in API_VERSIONS[target]]
+        for of_kind in zip(*versions, strict=True):
+            resource, records = _read_newest(work, of_kind)
+            found[resource] = records
+    return found
+
+
+def _read_newest(
+    work: CollectionWork, versions: tuple[Resource, ...]
+) -> tuple[Resource, Read | None]:
+    """Read one kind in the first of these versions that is served."""
+    for resource in versions:
+        work.unserved_kinds.discard(resource.full_name)
+        records = _read(work, resource)
+        if resource.full_name not in work.unserved_kinds:
+            break
+    return resource, records
+
+
+def _read(work: CollectionWork, resource: Resource) -> Read | None:
+    def decode(item: bytes) -> tuple[PolicyRecord, Manifest]:
+        manifest: Manifest = msgspec.json.decode(item, type=dict[str, Any])
+        manifest.setdefault("kind", resource.kind)
+        manifest.setdefault("apiVersion", resource.api_version)
+        return read_policy(manifest), manifest
+
+    return work.read_kind(resource, decode)
+
+
+def store_policies(work: CollectionWork, resource: Resource, records: Read) -> None:
+    """Replace the policies of one kind."""
+    rows: dict[Key, Fields] = {
+        (record.name,): policy_fields(record, manifest) for record, manifest in records
+    }
+    work.hold(timezone.now())
+    replace_rows(
+        ObservedPolicy,
+        scope={**work.scope, "kind": resource.kind},
+        key=("name",),
+        compared=("resource_version", "digest"),
+        rows=rows,
+    )
+    work.mark(resource)
+
+
+def policy_fields(record: PolicyRecord, manifest: Manifest) -> Fields:
+    """Make the columns of an ObservedPolicy, but for its key."""
+    return {
+        "uid": record.uid,
+        "resource_version": record.resource_version,
+        "digest": record.digest,
+        "variant_name": record.variant or "",
+        "role": record.role.value if record.role else "",
+        "enforced": list(record.enforced),
+        "denies": record.denies,
+        "is_ready": record.ready,
+        "changed_at": record.updated_at or timezone.now(),
+        "manifest": manifest,
+    }

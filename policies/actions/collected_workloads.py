@@ -1,0 +1,95 @@
+"""Workloads: the nine kinds that hold a pod spec, judged one by one as they are read, and stored with their tallies."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+
+from policies.actions.collection_work import CollectionWork
+from policies.actions.judging import Panel, Seen
+from policies.actions.snapshots import POSTURE_COLUMNS, Snapshot
+from policies.actions.storing import Fields, Key, replace_rows
+from policies.cluster.gateway import WORKLOADS
+from policies.domain.engines import Engine, find_engine
+from policies.domain.objects import STRUCT_BY_KIND, Controller, WorkloadKind
+from policies.domain.ownership import Top
+from policies.models import ObservedWorkload, PostureTally
+
+BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
+    WorkloadKind.DEPLOYMENT: frozenset({WorkloadKind.REPLICA_SET, WorkloadKind.POD}),
+    WorkloadKind.CRON_JOB: frozenset({WorkloadKind.JOB, WorkloadKind.POD}),
+    WorkloadKind.POD_TEMPLATE: frozenset(),
+    WorkloadKind.POD: frozenset(),
+}
+"""What a kind may own; all others own pods. While an owner is unknown, what it owns would look like a workload of
+its own."""
+
+
+def read_workloads(work: CollectionWork, panel: Panel) -> tuple[Snapshot, list[Engine] | None]:
+    """Read the nine kinds, and find the engine among them; None when Deployments were not read to their end."""
+    snapshot = Snapshot(skipped=work.problems.skipped)
+    engines: list[Engine] = []
+    for resource in WORKLOADS:
+        kind = WorkloadKind(resource.kind)
+        decoder = msgspec.json.Decoder(STRUCT_BY_KIND[kind])
+        found = work.read_kind(resource, partial(_decode, panel, kind, decoder, engines))
+        if found is None:
+            snapshot.missing_kinds |= {kind} | BELOW.get(kind, frozenset({WorkloadKind.POD}))
+        else:
+            snapshot.seen += found
+    return snapshot, None if WorkloadKind.DEPLOYMENT in snapshot.missing_kinds else engines
+
+
+def _decode(
+    panel: Panel,
+    kind: WorkloadKind,
+    decoder: msgspec.json.Decoder[Any],
+    engines: list[Engine],
+    item: bytes,
+) -> Seen:
+    workload = decoder.decode(item)
+    if kind is WorkloadKind.DEPLOYMENT and isinstance(workload, Controller):
+        engine = find_engine(workload)
+        if engine is not None:
+            engines.append(engine)
+    return panel.see(kind, workload)
+
+
+def store_workloads(
+    work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top], panel: Panel
+) -> None:
+    """Replace the workloads of each kind that was read to its end, and the tallies when all were."""
+    by_kind: dict[str, dict[Key, Fields]] = {kind.value: {} for kind in WorkloadKind}
+    for key, fields in snapshot.rows(tops, _known_pod_counts(work, snapshot)).items():
+        kind = fields.pop("kind")
+        by_kind[kind][key] = fields
+    whole = [r for r in WORKLOADS if WorkloadKind(r.kind) not in snapshot.missing_kinds]
+    for resource in whole:
+        work.hold(timezone.now())
+        replace_rows(
+            ObservedWorkload,
+            scope={**work.scope, "kind": resource.kind},
+            key=("uid",),
+            compared=("content_hash",),
+            rows=by_kind[resource.kind],
+        )
+    if snapshot.is_whole:
+        replace_rows(
+            PostureTally,
+            scope=work.scope,
+            key=("namespace", "judge"),
+            compared=POSTURE_COLUMNS,
+            rows=snapshot.posture_tallies(tops, panel.judges),
+        )
+    for resource in whole:
+        work.mark(resource)
+
+
+def _known_pod_counts(work: CollectionWork, snapshot: Snapshot) -> Mapping[str, int] | None:
+    """While pods cannot be read, the numbers of before stand; None when they were read."""
+    if WorkloadKind.POD not in snapshot.missing_kinds:
+        return None
+    rows = ObservedWorkload.objects.filter(cluster=work.cluster, pod_count__gt=0)
+    return dict(rows.values_list("uid", "pod_count"))

@@ -1,0 +1,110 @@
+"""One collection run under way: what it has read, how it reads one kind whole, and its hold on the cluster's rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.utils import timezone
+
+from policies.actions.reading import Problems, read_items
+from policies.actions.storing import Fields
+from policies.cluster.errors import (
+    ClusterError,
+    NotFound,
+    TimedOut,
+    TlsFailed,
+    Unauthorized,
+    Unreachable,
+)
+from policies.cluster.gateway import Gateway, Resource
+from policies.models import Cluster, CollectionRun, KindSnapshot
+
+T = TypeVar("T")
+
+HEARTBEAT_EVERY = timedelta(seconds=10)
+ENDS_THE_RUN = (Unreachable, TlsFailed, Unauthorized, TimedOut)
+"""After one of these the next kind would fare no better."""
+
+
+class RunLost(Exception):
+    """This run was given up for lost meanwhile, and another one may be at it: nothing more is written."""
+
+
+@dataclass(slots=True)
+class CollectionWork:
+    """One run under way."""
+
+    cluster: Cluster
+    run: CollectionRun
+    gateway: Gateway
+    problems: Problems = field(default_factory=Problems)
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, ClusterError] = field(default_factory=dict)
+    """Why a kind was not read to its end, by its name."""
+    unserved_kinds: set[str] = field(default_factory=set)
+    stored_kinds: list[str] = field(default_factory=list)
+    broken_by: ClusterError | None = None
+    """What cut the way to the cluster; the kinds after it were not asked for."""
+
+    @property
+    def scope(self) -> Fields:
+        return {"cluster_id": self.cluster.pk}
+
+    def beat(self) -> None:
+        """Tell others that this run is alive. Raises RunLost when they have given it up."""
+        now = timezone.now()
+        if now - self.run.heartbeat_at > HEARTBEAT_EVERY:
+            self.hold(now)
+
+    def hold(self, now: datetime) -> None:
+        """Renew the hold on this run, before rows are replaced. Raises RunLost."""
+        self.run.heartbeat_at = now
+        running = CollectionRun.objects.filter(pk=self.run.pk, state=CollectionRun.State.RUNNING)
+        if not running.update(heartbeat_at=now):
+            raise RunLost
+
+    def read_kind(self, resource: Resource, decode: Callable[[bytes], T]) -> list[T] | None:
+        """Read one kind whole; None when its last page was not reached, with the reason on its snapshot row."""
+        name = resource.full_name
+        try:
+            if self.broken_by is not None:
+                raise self.broken_by
+            found = read_items(self.gateway, resource, decode, self.problems, on_page=self.beat)
+            items = list(found)
+        except NotFound:
+            self.unserved_kinds.add(name)
+            return []
+        except ClusterError as error:
+            if isinstance(error, ENDS_THE_RUN):
+                self.broken_by = error
+            self.failures[name] = error
+            self.mark_failed(resource, error.message)
+            return None
+        self.counts[name] = len(items)
+        return items
+
+    def mark(self, resource: Resource) -> None:
+        """Note that this kind's rows are those of this run."""
+        name = resource.full_name
+        KindSnapshot.objects.update_or_create(
+            cluster=self.cluster,
+            kind=name,
+            defaults={
+                "run": self.run,
+                "completed_at": self.run.started_at,
+                "object_count": self.counts.get(name, 0),
+                "served": name not in self.unserved_kinds,
+                "failed_at": None,
+                "failure": "",
+            },
+        )
+        self.stored_kinds.append(name)
+
+    def mark_failed(self, resource: Resource, message: str) -> None:
+        """Note why this kind was not read to its end; its rows stay those of before."""
+        KindSnapshot.objects.update_or_create(
+            cluster=self.cluster,
+            kind=resource.full_name,
+            defaults={"failed_at": timezone.now(), "failure": message},
+        )

@@ -1,0 +1,87 @@
+"""From a variant's rows to its specification: what is wanted now, and what was last written to the cluster.
+
+The two differ from an edit until the next install. Only the written one may be enforced, judged by and rolled back.
+"""
+
+from collections.abc import Sequence
+
+from django.db.models import Max, Q
+
+from policies.domain.judges import Judge, judge_of
+from policies.domain.library import BINDING_KIND, Target, VariantSpec
+from policies.domain.lifecycle import StepKind, StepStatus
+from policies.domain.parameters import Parameters
+from policies.models import Cluster, DesiredRevision, RolloutStep, Variant, VariantRevision
+
+OBJECT_KINDS: dict[str, tuple[str, ...]] = {
+    Target.CLUSTER_POLICY.value: (Target.CLUSTER_POLICY.value,),
+    Target.VALIDATING_POLICY.value: (Target.VALIDATING_POLICY.value,),
+    Target.NATIVE.value: (Target.NATIVE.value, BINDING_KIND),
+}
+"""Kinds of the objects that a variant of each target consists of."""
+
+
+def spec_of(variant: Variant) -> VariantSpec:
+    """Read what is wanted of a variant now."""
+    return _spec(variant, variant)
+
+
+def spec_of_revision(variant: Variant, revision: VariantRevision) -> VariantSpec:
+    """Read what was wanted of a variant at one revision."""
+    return _spec(variant, revision)
+
+
+def _spec(variant: Variant, wanted: Variant | VariantRevision) -> VariantSpec:
+    return VariantSpec(
+        name=variant.name,
+        template=variant.template,
+        target=Target(wanted.target),
+        api_version=wanted.api_version,
+        parameters=Parameters.from_json(wanted.parameters),
+    )
+
+
+def current_revisions(variants: Sequence[Variant]) -> dict[int, DesiredRevision]:
+    """Find the revision that was last written, or begun to be written, for each variant, with what it came from."""
+    written = (
+        RolloutStep.objects.filter(
+            rollout__variant__in=variants,
+            kind=StepKind.APPLY,
+            status__in=[StepStatus.RUNNING, StepStatus.DONE],
+        )
+        .values("rollout__variant_id")
+        .annotate(number=Max("rollout__revision__number"))
+    )
+    latest = {row["rollout__variant_id"]: row["number"] for row in written}
+    if not latest:
+        return {}
+    match = Q()
+    for variant_id, number in latest.items():
+        match |= Q(variant_id=variant_id, number=number)
+    found = DesiredRevision.objects.filter(match).select_related("compiled_from")
+    return {r.variant_id: r for r in found}
+
+
+def written_spec(variant: Variant, current: DesiredRevision | None) -> VariantSpec:
+    """Read what the cluster holds of a variant; what is wanted, while nothing was written yet."""
+    return spec_of_revision(variant, current.compiled_from) if current else spec_of(variant)
+
+
+def written_judge(variant: Variant, current: DesiredRevision | None) -> Judge:
+    """Give the judge that stands for what the cluster holds of a variant."""
+    return judge_of(written_spec(variant, current))
+
+
+def written_judges(variants: Sequence[Variant]) -> dict[int, Judge]:
+    """Give that judge for each variant, in two queries."""
+    current = current_revisions(variants)
+    return {v.pk: written_judge(v, current.get(v.pk)) for v in variants}
+
+
+def judges_on(cluster: Cluster) -> tuple[Judge, ...]:
+    """Give every judge that stands for a variant of this cluster, as it is wanted and as it was last written."""
+    variants = list(Variant.objects.filter(cluster=cluster))
+    wanted = (judge_of(spec_of(variant)) for variant in variants)
+    return tuple(
+        {judge.key: judge for judge in (*wanted, *written_judges(variants).values())}.values()
+    )
