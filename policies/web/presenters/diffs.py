@@ -1,5 +1,6 @@
 """A unified diff as blocks of lines: what changes with some context, long unchanged stretches folded."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,6 +42,13 @@ def diff_blocks(lines: Iterable[str]) -> tuple[Block, ...]:
     for number, run in enumerate(runs):
         blocks += _blocks(run, is_first=number == 0, is_last=number == len(runs) - 1)
     return tuple(blocks)
+
+
+def compared(before: str, after: str) -> tuple[Block, ...]:
+    """Compare two texts line by line; nothing when they are the same."""
+    old, new = before.splitlines(), after.splitlines()
+    context = max(len(old), len(new))
+    return diff_blocks(difflib.unified_diff(old, new, lineterm="", n=context))
 
 
 def _line(text: str) -> Line:

@@ -1,7 +1,7 @@
 """A diff shows what changes with some lines around it, and folds the rest."""
 
 from policies.domain.plans import object_diff
-from policies.web.presenters.diffs import CONTEXT, Block, diff_blocks
+from policies.web.presenters.diffs import CONTEXT, Block, compared, diff_blocks
 
 
 def policy(*namespaces: str, fields: int = 0) -> dict[str, object]:
@@ -50,3 +50,13 @@ def test_diff_new_object_is_added_whole_and_not_folded() -> None:
 
     assert [block.is_folded for block in blocks] == [False]
     assert all(line.style == "add" for line in blocks[0].lines)
+
+
+def test_compared_same_texts_give_nothing() -> None:
+    assert compared("a\nb\n", "a\nb\n") == ()
+
+
+def test_compared_texts_show_what_went_and_what_came() -> None:
+    lines = [line for block in compared("a\nb\n", "a\nc\n") for line in block.lines]
+
+    assert [(line.sign, line.text) for line in lines] == [(" ", "a"), ("-", "b"), ("+", "c")]
