@@ -10,9 +10,9 @@ from policies.actions import audit
 from policies.actions.apparmor_check import ask_parser
 from policies.actions.errors import Refused
 from policies.domain.authority import Act, Actor, require
+from policies.domain.controls import Mechanism
 from policies.domain.profiles import (
     InvalidProfile,
-    Mechanism,
     refuse_name,
     refuse_text,
     sha256_of,

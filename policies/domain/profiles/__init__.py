@@ -3,13 +3,13 @@
 import hashlib
 import re
 
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.apparmor import ABSENT, ParserAnswer, ParserOutcome, check_apparmor
 from policies.domain.profiles.findings import (
     Answer,
     Check,
     Effect,
     Finding,
-    Mechanism,
     Question,
     Severity,
     Verdict,
@@ -24,7 +24,6 @@ __all__ = [
     "Effect",
     "Finding",
     "InvalidProfile",
-    "Mechanism",
     "ParserAnswer",
     "ParserOutcome",
     "Question",

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.apparmor_lint import lint_findings, newer_words
 from policies.domain.profiles.apparmor_text import ProfileText, read_profiles
 from policies.domain.profiles.findings import (
     Answer,
     Check,
     Finding,
-    Mechanism,
     Question,
     Severity,
     Verdict,

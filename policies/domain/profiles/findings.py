@@ -4,10 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Mechanism(StrEnum):
-    SECCOMP = "seccomp"
-    APPARMOR = "apparmor"
+from policies.domain.controls import Mechanism
 
 
 class Severity(StrEnum):

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.apparmor_abstract import NotExportable, abstract_of
-from policies.domain.profiles.findings import Answer, Mechanism, Question, Severity
+from policies.domain.profiles.findings import Answer, Question, Severity
 from policies.domain.profiles.seccomp import check_seccomp
 from policies.domain.profiles.seccomp_rules import ARCHITECTURES, NATIVE
 

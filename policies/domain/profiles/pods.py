@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import yaml
 
-from policies.domain.profiles.findings import Mechanism
+from policies.domain.controls import Mechanism
 
 
 class Place(StrEnum):

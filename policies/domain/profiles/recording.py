@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.domain.profiles.findings import Mechanism
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.operator_objects import GROUP, yaml_text
 
 OPERATOR_NAMESPACE = "security-profiles-operator"

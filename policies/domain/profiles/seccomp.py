@@ -1,10 +1,10 @@
 """Checks the text of a seccomp profile: valid by OCI, portable over runtimes, and usable."""
 
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.findings import (
     Answer,
     Check,
     Finding,
-    Mechanism,
     Question,
     Severity,
     Verdict,

@@ -11,7 +11,8 @@ from policies.actions import profiles
 from policies.actions.errors import Refused
 from policies.actions.profiles import Draft, Origin
 from policies.domain.authority import SYSTEM, Actor, NotAllowed
-from policies.domain.profiles import Mechanism, sha256_of
+from policies.domain.controls import Mechanism
+from policies.domain.profiles import sha256_of
 from policies.models import AuditEvent, Profile, ProfileVersion
 from tests.unit.domain.profiles.apparmor_texts import SOUND
 from tests.world import People

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.apparmor import check_apparmor
 from policies.domain.profiles.apparmor_abstract import NotExportable
-from policies.domain.profiles.findings import Answer, Mechanism, Question
+from policies.domain.profiles.findings import Answer, Question
 from policies.domain.profiles.operator_objects import (
     Export,
     Imported,

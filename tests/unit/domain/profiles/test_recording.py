@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from policies.domain.profiles.findings import Mechanism
+from policies.domain.controls import Mechanism
 from policies.domain.profiles.recording import (
     InvalidRecording,
     Merge,
