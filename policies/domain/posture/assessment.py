@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from policies.domain.controls import Mechanism
+from policies.domain.controls import Control, Mechanism
 from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import ObjectMeta, PodSpec, Workload, WorkloadKind
 from policies.domain.parameters import Parameters
@@ -36,9 +36,8 @@ def assess(
     metadata, spec = pod_parts(workload)
     annotations = parameters.apparmor_annotations
     dead = dead_annotations(metadata, facts=facts, apparmor_annotations=annotations)
-    none = tuple((control, Result.NOT_APPLICABLE) for control in parameters.controls)
     if spec.os is not None and spec.os.name == WINDOWS:
-        return Posture(False, _windows(kind, spec), (), none, (), dead)
+        return Posture(False, _windows(kind, spec), (), _none(parameters), (), dead)
     pod = read_pod(kind, metadata, spec, facts=facts, apparmor_annotations=annotations)
     containers = tuple(_containers(pod, metadata, parameters, facts))
     hardening = (
@@ -46,9 +45,13 @@ def assess(
         *useless_annotations(kind, pod, metadata, workload.metadata, dead),
     )
     if is_excluded(workload, metadata, parameters):
-        return Posture(False, containers, (), none, hardening, dead)
+        return Posture(False, containers, (), _none(parameters), hardening, dead)
     findings, results = judge(pod, parameters, mechanisms)
     return Posture(True, containers, findings, results, hardening, dead)
+
+
+def _none(parameters: Parameters) -> tuple[tuple[Control, Result], ...]:
+    return tuple((control, Result.NOT_APPLICABLE) for control in parameters.controls)
 
 
 def is_excluded(workload: Workload, metadata: ObjectMeta, parameters: Parameters) -> bool:

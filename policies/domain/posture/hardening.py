@@ -3,7 +3,7 @@
 Findings for reading, never gates: no policy of the library is about them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from policies.domain.facts import ClusterFacts
 from policies.domain.objects import ObjectMeta, PodSpec, SecurityContext, WorkloadKind
@@ -35,7 +35,7 @@ def weaknesses(pod: DeclaredPod, spec: PodSpec, facts: ClusterFacts) -> Iterator
         context = container.container.security_context or _NO_CONTEXT
         yield from _privileges(container, context)
         if not relaxed:
-            yield from _root(container, context, on_pod)
+            yield from _root(container, context, on_pod, pod.path)
         yield from _capabilities(container, context, pod)
         if context.read_only_root_filesystem is not True:
             text = f"The root file system of {where(container)} can be written: set readOnlyRootFilesystem: true."
@@ -74,13 +74,15 @@ def _privileges(of: DeclaredContainer, context: SecurityContext) -> Iterator[Har
 
 
 def _root(
-    of: DeclaredContainer, context: SecurityContext, on_pod: SecurityContext
+    of: DeclaredContainer, context: SecurityContext, on_pod: SecurityContext, pod_path: str
 ) -> Iterator[Hardening]:
     user = context.run_as_user if context.run_as_user is not None else on_pod.run_as_user
     own = context.run_as_non_root
     if user == 0:
+        place = of.path if context.run_as_user is not None else pod_path
+        path = f"{place}.securityContext.runAsUser"
         text = f"The {where(of)} runs as user 0: set another runAsUser."
-        yield _of(of, Weakness.RUNS_AS_ROOT, "runAsUser", text)
+        yield Hardening(Weakness.RUNS_AS_ROOT, of.container.name, path, text)
     elif (own if own is not None else on_pod.run_as_non_root) is not True:
         text = f"The {where(of)} may run as root: set runAsNonRoot: true."
         yield _of(of, Weakness.RUNS_AS_ROOT, "runAsNonRoot", text)
@@ -100,7 +102,7 @@ def _capabilities(
     declared = of.seccomp or pod.seccomp
     wider = widening(of.container)
     if wider and declared is not None and declared.type == RUNTIME_DEFAULT:
-        text += f" {', '.join(wider)} lets more system calls through RuntimeDefault."
+        text += f" Its RuntimeDefault lets more system calls through for {', '.join(wider)}."
     yield _of(of, Weakness.CAPABILITIES, "capabilities.add", text)
 
 
@@ -120,10 +122,12 @@ def dead_annotations(
     metadata: ObjectMeta, *, facts: ClusterFacts, apparmor_annotations: bool
 ) -> tuple[str, ...]:
     """Give the keys of annotations for profiles that this cluster does not read, sorted."""
+    if not metadata.annotations:
+        return ()
     dead = [] if facts.reads_seccomp_annotations else [SECCOMP_POD_ANNOTATION, SECCOMP_PREFIX]
     if not apparmor_annotations:
         dead.append(APPARMOR_PREFIX)
-    return tuple(sorted(k for k in metadata.annotations or () if k.startswith(tuple(dead))))
+    return tuple(sorted(k for k in metadata.annotations if k.startswith(tuple(dead))))
 
 
 def useless_annotations(
@@ -138,16 +142,23 @@ def useless_annotations(
     for key in dead:
         text = "No kubelet of this cluster reads this annotation: set the field in securityContext."
         yield Hardening(Weakness.DEAD_ANNOTATION, "", f"{path}[{key}]", text)
+    if metadata.annotations:
+        yield from _of_no_container(path, pod, metadata.annotations, dead)
+    if kind is WorkloadKind.POD or not own.annotations:
+        return
+    for key in sorted(own.annotations):
+        if key.startswith((SECCOMP_POD_ANNOTATION, SECCOMP_PREFIX, APPARMOR_PREFIX)):
+            text = f"An annotation of the {kind} itself never reaches its pods: set the field in the pod template."
+            yield Hardening(Weakness.DEAD_ANNOTATION, "", f"metadata.annotations[{key}]", text)
+
+
+def _of_no_container(
+    path: str, pod: DeclaredPod, annotations: Mapping[str, str], dead: tuple[str, ...]
+) -> Iterator[Hardening]:
     names = {c.container.name for c in pod.containers if c.role is not Role.EPHEMERAL}
-    for key in sorted(metadata.annotations or ()):
+    for key in sorted(annotations):
         if key not in dead and key.startswith(APPARMOR_PREFIX):
             name = key.removeprefix(APPARMOR_PREFIX)
             if name not in names:
                 text = f"There is no container {name!r}: the API server refuses this annotation."
                 yield Hardening(Weakness.DEAD_ANNOTATION, "", f"{path}[{key}]", text)
-    if kind is WorkloadKind.POD:
-        return
-    for key in sorted(own.annotations or ()):
-        if key.startswith((SECCOMP_POD_ANNOTATION, SECCOMP_PREFIX, APPARMOR_PREFIX)):
-            text = f"An annotation of the {kind} itself never reaches its pods: set the field in the pod template."
-            yield Hardening(Weakness.DEAD_ANNOTATION, "", f"metadata.annotations[{key}]", text)

@@ -1,27 +1,26 @@
 """The smallest change to a workload that makes its findings go away, as text that a user can apply."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from policies.domain.controls import Mechanism
 from policies.domain.facts import TYPICAL, ClusterFacts
-from policies.domain.objects import (
-    AppArmorProfile,
-    Container,
-    PodSpec,
-    SeccompProfile,
-    SecurityContext,
-    Workload,
-    WorkloadKind,
-)
+from policies.domain.objects import Workload, WorkloadKind
 from policies.domain.parameters import Parameters
-from policies.domain.posture.declared import APPARMOR_PREFIX, FIELDS, LIST_OF_ROLE
+from policies.domain.posture.declared import (
+    APPARMOR_PREFIX,
+    FIELDS,
+    LIST_OF_ROLE,
+    Declared,
+    DeclaredContainer,
+    DeclaredPod,
+    read_pod,
+)
 from policies.domain.posture.pods import API_VERSION, POD_PATH, pod_parts
 from policies.domain.posture.proposals import annotation_key, annotation_of, proposed_profile
-from policies.domain.posture.records import Finding
+from policies.domain.posture.records import Finding, Role, Source
 
 Changes = dict[str, Any]
 
@@ -45,18 +44,20 @@ def patch_for(
     containers that the workload does not hold are left out. Empty when there is nothing to change.
 
     Raises:
-        UnreadablePodSpec: the workload holds no pod spec.
+        UnreadablePodSpec: the workload holds no pod spec, or the API server would not have it.
     """
-    _, spec = pod_parts(workload)
-    changes: Changes = {}
+    metadata, spec = pod_parts(workload)
+    annotations = parameters.apparmor_annotations
+    pod = read_pod(kind, metadata, spec, facts=facts, apparmor_annotations=annotations)
     found = tuple(findings)
+    changes: Changes = {}
     for mechanism in Mechanism:
         of_mechanism = tuple(f for f in found if f.mechanism is mechanism)
         profile = proposed_profile(mechanism, parameters)
         if mechanism is Mechanism.APPARMOR and not facts.has_apparmor_fields:
-            change = _annotated(spec, of_mechanism, profile)
+            change = _annotated(pod, of_mechanism, profile)
         else:
-            change = _fields(spec, of_mechanism, profile, mechanism)
+            change = _PatchOfFields(pod, mechanism, profile).changes(of_mechanism)
         changes = _merged(changes, change)
     return _document(kind, namespace, name, changes) if changes else ""
 
@@ -73,67 +74,88 @@ def _document(kind: WorkloadKind, namespace: str, name: str, changes: Changes) -
     return _POD_NOTE + text if kind is WorkloadKind.POD else text
 
 
-def _annotated(spec: PodSpec, findings: tuple[Finding, ...], profile: Changes) -> Changes:
+def _annotated(pod: DeclaredPod, findings: tuple[Finding, ...], profile: Changes) -> Changes:
     """Write the profile as an annotation of each container at fault."""
-    names = [c.name for c in (*(spec.init_containers or ()), *spec.containers)]
     at_fault = {f.container for f in findings}
     text = annotation_of(profile)
-    annotations = {APPARMOR_PREFIX + name: text for name in names if name in at_fault}
+    annotations = {
+        APPARMOR_PREFIX + c.container.name: text
+        for c in pod.containers
+        if c.role is not Role.EPHEMERAL and c.container.name in at_fault
+    }
     return {"metadata": {"annotations": annotations}} if annotations else {}
 
 
-def _fields(
-    spec: PodSpec, findings: tuple[Finding, ...], profile: Changes, mechanism: Mechanism
-) -> Changes:
-    """Write the profile into the fields at fault, or on the pod where there are none."""
-    at_fault = {(LIST_OF_ROLE[f.role], f.container): f for f in findings if f.role is not None}
-    on_pod = _profile(spec.security_context, mechanism)
-    needs_pod = any(f.role is None for f in findings)
-    changed: Changes = {}
-    dropped = {key: None for f in findings if f.role is None and (key := annotation_key(f))}
-    for field, containers in _lists(spec):
-        own = []
-        for container in containers:
-            finding = at_fault.get((field, container.name))
-            if finding is None:
+class _PatchOfFields:
+    """Builds the change of one mechanism's fields, and of the annotations that stand in their way."""
+
+    def __init__(self, pod: DeclaredPod, mechanism: Mechanism, profile: Changes) -> None:
+        self._pod = pod
+        self._mechanism = mechanism
+        self._profile = profile
+        self._on_pod = pod.of(mechanism)
+        self._needs_pod = False
+        self._dropped: dict[str, None] = {}
+        self._lists: dict[str, list[Changes]] = {}
+
+    def changes(self, findings: tuple[Finding, ...]) -> Changes:
+        for finding in findings:
+            if finding.role is None:
+                self._needs_pod = True
+                self._drop(annotation_key(finding))
+        for container in self._pod.containers:
+            place = (LIST_OF_ROLE[container.role], container.container.name)
+            for finding in findings:
+                if finding.role and (LIST_OF_ROLE[finding.role], finding.container) == place:
+                    self._mend(container, annotation_key(finding))
+        spec: Changes = {}
+        if self._needs_pod:
+            self._move_annotations()
+            spec = self._context(self._on_pod, self._profile)
+        spec |= self._lists
+        change: Changes = {"metadata": {"annotations": self._dropped}} if self._dropped else {}
+        return change | ({"spec": spec} if spec else {})
+
+    def _mend(self, container: DeclaredContainer, annotation: str) -> None:
+        own = container.own(self._mechanism)
+        if annotation:
+            self._drop(annotation)
+            if own is not None and own.source is Source.ANNOTATION:
+                self._set(container, own, self._profile)
+        elif own is None:
+            self._needs_pod = True
+        else:
+            self._set(container, own, self._profile)
+
+    def _move_annotations(self) -> None:
+        """Turn the annotations that stay into fields: beside another field on the pod, the API server refuses them."""
+        for container in self._pod.containers:
+            own = container.own(self._mechanism)
+            if own is None or own.source is not Source.ANNOTATION:
                 continue
-            if key := annotation_key(finding):
-                dropped[key] = None
-            standing = _profile(container.security_context, mechanism)
-            if standing is not None:
-                own.append({"name": container.name, **_context(standing, profile, mechanism)})
-            elif on_pod is None or not key:
-                needs_pod = True
-        if own:
-            changed[field] = own
-    if needs_pod:
-        changed = _context(on_pod, profile, mechanism) | changed
-    change: Changes = {"metadata": {"annotations": dropped}} if dropped else {}
-    return change | ({"spec": changed} if changed else {})
+            key = own.path[own.path.index("[") + 1 : -1]
+            if key not in self._dropped:
+                self._drop(key)
+                reference = {"localhostProfile": own.reference} if own.reference else {}
+                self._set(container, own, {"type": own.type} | reference)
 
+    def _drop(self, annotation: str) -> None:
+        if annotation:
+            self._dropped[annotation] = None
 
-def _lists(spec: PodSpec) -> Iterator[tuple[str, tuple[Container, ...]]]:
-    yield "initContainers", spec.init_containers or ()
-    yield "containers", spec.containers
-    yield "ephemeralContainers", spec.ephemeral_containers or ()
+    def _set(self, container: DeclaredContainer, standing: Declared, profile: Changes) -> None:
+        entries = self._lists.setdefault(LIST_OF_ROLE[container.role], [])
+        entry = {"name": container.container.name, **self._context(standing, profile)}
+        if entry not in entries:
+            entries.append(entry)
 
-
-def _profile(
-    context: SecurityContext | None, mechanism: Mechanism
-) -> SeccompProfile | AppArmorProfile | None:
-    if context is None:
-        return None
-    is_seccomp = mechanism is Mechanism.SECCOMP
-    return context.seccomp_profile if is_seccomp else context.app_armor_profile
-
-
-def _context(
-    standing: SeccompProfile | AppArmorProfile | None, profile: Changes, mechanism: Mechanism
-) -> Changes:
-    """Write a security context that puts the profile in place of the one that stands there."""
-    dropped = {"localhostProfile": None} if standing and standing.localhost_profile else {}
-    _, field = FIELDS[mechanism].split(".")
-    return {"securityContext": {field: dropped | deepcopy(profile)}}
+    def _context(self, standing: Declared | None, profile: Changes) -> Changes:
+        """Write a security context that puts the profile in place of the one that stands there."""
+        gone = {}
+        if standing is not None and standing.source is not Source.ANNOTATION:
+            gone = {"localhostProfile": None} if standing.reference is not None else {}
+        _, field = FIELDS[self._mechanism].split(".")
+        return {"securityContext": {field: gone | profile}}
 
 
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> Changes:

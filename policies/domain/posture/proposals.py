@@ -37,10 +37,11 @@ def proposed_profile(mechanism: Mechanism, parameters: Parameters) -> dict[str, 
 def _meets_lists(
     reference: str, mechanism: Mechanism, part: ProfileParameters, parameters: Parameters
 ) -> bool:
-    asked = parameters.controls
-    if Control.PROFILE_INSTALLED in asked and reference not in (part.installed or (reference,)):
+    asks = parameters.controls.__contains__
+    missing = part.installed is not None and reference not in part.installed
+    if missing and asks(Control.PROFILE_INSTALLED):
         return False
-    return Control.ALLOWED_PROFILES not in asked or is_allowed(mechanism, reference, parameters)
+    return not asks(Control.ALLOWED_PROFILES) or is_allowed(mechanism, reference, parameters)
 
 
 def annotation_of(profile: dict[str, Any]) -> str:
@@ -63,8 +64,9 @@ def fix_for(finding: Finding, parameters: Parameters, facts: ClusterFacts = TYPI
     if key.startswith(APPARMOR_PREFIX) and not facts.has_apparmor_fields:
         return f"Set {finding.path}: {annotation_of(profile)}"
     if key:
-        pod = finding.path.partition("metadata.annotations[")[0] + "spec"
-        return f"Remove {finding.path}, and set {_setting(pod, finding.mechanism, profile)}"
+        place = f"container {finding.container}" if finding.container else "the pod"
+        setting = _setting("", finding.mechanism, profile)
+        return f"Remove {finding.path}, and set {setting} on {place}"
     field = f".{FIELDS[finding.mechanism]}"
     at = finding.path[: finding.path.index(field)]
     # Where nothing is set, the pod is the one place that serves every container.
@@ -76,5 +78,5 @@ def fix_for(finding: Finding, parameters: Parameters, facts: ClusterFacts = TYPI
 
 
 def _setting(place: str, mechanism: Mechanism, profile: dict[str, Any]) -> str:
-    field = f"{place}.{FIELDS[mechanism]}"
+    field = f"{place}.{FIELDS[mechanism]}".removeprefix(".")
     return " and ".join(f"{field}.{name}: {value}" for name, value in profile.items())

@@ -63,9 +63,9 @@ def boxed(name: str, profile: dict[str, Any] | None = None, **more: Any) -> dict
     return container(name, **more)
 
 
-def on_pod(profile: dict[str, Any], *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
+def on_pod(apparmor: dict[str, Any], *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Build a pod spec with an AppArmor profile on the pod."""
-    return pod(*containers, appArmorProfile=profile, **more)
+    return pod(*containers, appArmorProfile=apparmor, **more)
 
 
 APPARMOR_CASES: tuple[ApparmorCase, ...] = (
