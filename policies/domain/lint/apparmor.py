@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from policies.domain.lint.policy import CONTROLLERS, Family, Policy, Rule
-from policies.domain.lint.reading import anchor_of, bare, first_key, keys, mapping, texts
+from policies.domain.lint.reading import anchor_of, bare, first_key, keys, mapping
 from policies.domain.lint.records import Lint, Severity, Spot
 from policies.domain.lint.versions import Facts, known_before, maybe_from
 
@@ -58,7 +58,7 @@ def _own_annotations(rule: Rule) -> Iterator[Spot]:
                 a in k for _s, k in keys(below) for a in _ANNOTATIONS
             ):
                 yield Spot(first_key(below, "annotations", at))
-    for at, text in texts(rule.body, rule.steps):
+    for at, text in rule.texts:
         if _OWN_ANNOTATIONS.search(text) and any(prefix in text for prefix in _ANNOTATIONS):
             yield Spot(at)
 

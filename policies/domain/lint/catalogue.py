@@ -55,14 +55,14 @@ def lint(manifest: Mapping[str, Any], facts: Facts = UNKNOWN) -> tuple[LintFindi
 
 
 def _finding(policy: Policy, each: Lint, spot: Spot) -> LintFinding:
-    happens = f"{each.what_happens} {spot.detail}" if spot.detail else each.what_happens
     return LintFinding(
         id=each.id,
         severity=spot.severity or each.severity,
         title=each.title,
         path=written(spot.steps),
         rule=policy.rule_at(spot.steps),
-        what_happens=happens,
+        what_happens=each.what_happens,
+        detail=spot.detail,
         since=each.since,
         fix=each.fix,
         references=each.references,

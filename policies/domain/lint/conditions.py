@@ -11,7 +11,7 @@ from policies.domain.lint.constants import (
     holds,
 )
 from policies.domain.lint.policy import Policy, Rule
-from policies.domain.lint.reading import Steps, everything, mapping, texts, walk, word, words
+from policies.domain.lint.reading import Steps, everything, mapping, walk, word, words
 from policies.domain.lint.records import Lint, Severity, Spot
 from policies.domain.lint.versions import Facts
 
@@ -24,7 +24,7 @@ _DEPRECATED = {
 def wildcard_jmespath_key(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     """A quoted identifier with a wildcard inside `{{ }}`."""
     for rule in policy.rules:
-        for at, text in texts(rule.body, rule.steps):
+        for at, text in rule.texts:
             if has_quoted_wildcard(text):
                 yield Spot(at)
 

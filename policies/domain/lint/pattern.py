@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policies.domain.lint.policy import CONTROLLERS, Policy, Rule
-from policies.domain.lint.reading import Steps, anchor_of, bare, keys, mapping, texts
+from policies.domain.lint.reading import Steps, anchor_of, bare, keys, mapping
 from policies.domain.lint.records import Lint, Severity, Spot
 from policies.domain.lint.versions import Facts
 
@@ -99,7 +99,7 @@ def template_path_on_pods(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     for rule in policy.validating:
         if rule.kinds != ("Pod",):
             continue
-        for at, text in texts(rule.body, rule.steps):
+        for at, text in rule.texts:
             if "object.spec.template" in text or "object.spec.jobTemplate" in text:
                 yield Spot(at)
         for steps, pattern in rule.patterns:

@@ -132,6 +132,10 @@ class Rule:
     def mentions(self) -> str:
         return everything(self.body)
 
+    @cached_property
+    def texts(self) -> tuple[tuple[Steps, str], ...]:
+        return tuple(texts(self.body, self.steps))
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -203,6 +207,11 @@ class Policy:
     def mentions(self) -> str:
         """All keys and texts of the spec, to search in."""
         return everything(self.spec)
+
+    @cached_property
+    def texts(self) -> tuple[tuple[Steps, str], ...]:
+        """All texts of the spec with their places."""
+        return tuple(texts(self.spec, ("spec",)))
 
     @cached_property
     def autogen_stopper(self) -> Steps | None:

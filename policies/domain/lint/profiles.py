@@ -20,7 +20,7 @@ def seccomp_annotation(policy: Policy, facts: Facts) -> Iterator[Spot]:
     if SECCOMP_ANNOTATION not in policy.mentions or not maybe_from(facts.kubernetes, (1, 25, 0)):
         return
     alone = "seccompProfile" not in policy.mentions
-    for at, text in texts(policy.spec, ("spec",)):
+    for at, text in policy.texts:
         if SECCOMP_ANNOTATION in text:
             yield Spot(at, severity=None if alone else Severity.INFO)
             return
@@ -53,7 +53,7 @@ def _allows_localhost(text: str) -> bool:
 
 def absolute_localhost_path(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     """A path of the node's file system, or one that begins with a slash, as localhostProfile."""
-    for at, text in texts(policy.spec, ("spec",)):
+    for at, text in policy.texts:
         if at[-1] in ("message", "messageExpression"):
             continue
         in_field = any(isinstance(s, str) and bare(s) == "localhostProfile" for s in at)
@@ -63,7 +63,7 @@ def absolute_localhost_path(policy: Policy, _facts: Facts) -> Iterator[Spot]:
 
 def prefixed_localhost_name(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     """`localhost/` in front of the value of a field."""
-    for at, text in texts(policy.spec, ("spec",)):
+    for at, text in policy.texts:
         in_field = any(isinstance(s, str) and bare(s) == "localhostProfile" for s in at)
         in_cel = "localhostProfile" in text and "annotations" not in text and _PREFIXED.search(text)
         if (in_field and "localhost/" in text) or in_cel:

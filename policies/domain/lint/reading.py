@@ -39,7 +39,7 @@ def mappings(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def walk(value: object, steps: Steps = ()) -> Iterator[tuple[Steps, object]]:
     """Go through everything below a value, in the order of the text, the value itself first."""
     yield steps, value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, below in value.items():
             yield from walk(below, (*steps, str(key)))
     elif isinstance(value, list):

@@ -57,6 +57,8 @@ class LintFinding:
     rule: str
     """Name of the rule that it stands in; empty outside of rules."""
     what_happens: str
+    detail: str
+    """What is special about this place; empty when nothing is."""
     since: str
     fix: str
     references: tuple[str, ...]

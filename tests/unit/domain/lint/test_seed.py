@@ -106,7 +106,7 @@ def test_seed_finding_stands_on_its_line() -> None:
 def test_seed_every_kind_that_the_pattern_denies_is_listed() -> None:
     (finding,) = named(SECCOMP, "pattern-never-met")
 
-    assert "Pod, Deployment, StatefulSet, DaemonSet, Job" in finding.what_happens
+    assert "Pod, Deployment, StatefulSet, DaemonSet, Job" in finding.detail
 
 
 def test_seed_templates_mean_what_they_say_and_are_recognised() -> None:
