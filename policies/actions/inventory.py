@@ -11,6 +11,7 @@ from policies.domain.authority import Act, Actor, require
 from policies.domain.controls import Mechanism
 from policies.domain.inventory import Availability
 from policies.domain.inventory.operator import APPARMOR_PREFIX
+from policies.domain.inventory.verdicts import NO_PROFILE
 from policies.domain.names import is_dns_label, is_label_key, is_label_value
 from policies.models import Cluster, DeclaredPool, DeclaredProfile
 
@@ -158,7 +159,7 @@ def _check_value(mechanism: Mechanism, value: str) -> None:
     if mechanism is Mechanism.APPARMOR:
         if value.startswith(APPARMOR_PREFIX):
             raise Refused(f"Leave out `{APPARMOR_PREFIX}`: the field takes the bare name.")
-        if value.casefold() == "unconfined":
+        if value.casefold() == NO_PROFILE:
             raise Refused("`unconfined` is no profile.")
     elif value.startswith("/") or ".." in value.split("/"):
         raise Refused("A seccomp profile's path is relative to the kubelet's seccomp folder.")

@@ -129,7 +129,7 @@ _ON_NODES = {
     "installed": Mark("Installed", "check", Tone.GOOD),
     "declared": Mark("Declared", "check", Tone.GOOD),
     "weak": Mark("Complain mode", "half", Tone.WARN),
-    "fail": Mark("Missing", "triangle", Tone.BAD),
+    "fail": Mark("Missing", "triangle", Tone.WARN),
     "pending": Mark("Under way", "half", Tone.MOTION),
     "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
     "not-applicable": Mark("Not applicable", "dash", Tone.PLAIN),
@@ -146,7 +146,8 @@ _SOURCES = {
     "known": Mark("Read", "check", Tone.GOOD),
     "declared": Mark("Declared", "check", Tone.GOOD),
     "gap": Mark("Not known", "question", Tone.UNKNOWN),
-    "absent": Mark("Not there", "dash", Tone.PLAIN),
+    "unserved": Mark("Not served here", "dash", Tone.PLAIN),
+    "none": Mark("Nothing yet", "dash", Tone.PLAIN),
 }
 
 MARKS: dict[str, dict[str, Mark]] = {

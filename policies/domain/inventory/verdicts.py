@@ -33,10 +33,9 @@ WORST_FIRST = (
 )
 NAMED_NODES = 3
 """How many nodes a sentence names."""
-NOTHING_KNOWN = (
-    "Nothing is known of profiles on these nodes: the Security Profiles Operator is not served here, "
-    "and nobody has declared what lies on them."
-)
+NOTHING_KNOWN = "Neither the operator nor an admin says what lies on these nodes."
+NO_PROFILE = "unconfined"
+"""Of AppArmor: a Localhost profile of this name is refused by one runtime and is none with the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,8 @@ class Lookup:
             return Verdict(Outcome.NOT_APPLICABLE, "Windows pods have no such profiles.")
         if not reference.value.strip():
             return Verdict(Outcome.FAIL, "Localhost is asked for, and no profile is named.")
+        if reference.mechanism is Mechanism.APPARMOR and reference.value.casefold() == NO_PROFILE:
+            return Verdict(Outcome.FAIL, f"{reference.value} is the name of no profile.")
         observed = self.inventory.observed
         if observed is None or reference.mechanism in observed.missing:
             return self._declared(reference, placement)

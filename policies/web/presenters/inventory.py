@@ -111,7 +111,7 @@ def _nodes_source(state: KindState) -> Source:
 def _operator_source(page: InventoryPage) -> Source:
     title = "Security Profiles Operator"
     if not page.has_operator:
-        return Source(title, "absent", "Its kinds are not served on this cluster.")
+        return Source(title, "unserved", "")
     observed = page.inventory.observed
     gaps = sorted(set(observed.gaps.values())) if observed else []
     if gaps:
@@ -136,7 +136,7 @@ def _is_apparmor_off(page: InventoryPage) -> bool:
 
 def _declared_source(page: InventoryPage) -> Source:
     if not page.cards:
-        return Source("Declared by admins", "absent", "Nothing is declared for this cluster.")
+        return Source("Declared by admins", "none", "")
     newest = max(card.declared_at for card in page.cards)
     return Source("Declared by admins", "declared", count_of(len(page.cards), "pool"), newest)
 

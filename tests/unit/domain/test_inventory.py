@@ -126,6 +126,11 @@ def test_verdict_localhost_without_a_name_fails_whatever_is_known() -> None:
     assert judged("", Inventory()).outcome is Outcome.FAIL
 
 
+def test_verdict_apparmor_named_unconfined_fails_whatever_is_known() -> None:
+    assert judged("Unconfined", Inventory(), APPARMOR).outcome is Outcome.FAIL
+    assert judged("unconfined", Inventory(), SECCOMP).outcome is Outcome.UNKNOWN
+
+
 def test_verdict_path_outside_the_operators_folder_stays_unknown() -> None:
     found = judged("profiles/own.json", seccomp(ALL))
 
@@ -168,7 +173,7 @@ def test_verdict_forbidden_and_declared_everywhere_passes_as_declared() -> None:
 def test_verdict_mechanism_that_the_operator_lacks_goes_to_what_is_declared() -> None:
     inventory = Inventory(NODES, observed=Observed(missing=frozenset({APPARMOR})))
 
-    assert "nobody has declared" in judged("k8s-web", inventory, APPARMOR).reason
+    assert "Neither the operator nor an admin" in judged("k8s-web", inventory, APPARMOR).reason
 
 
 def test_verdict_nodes_not_read_is_unknown_with_the_reason() -> None:
