@@ -21,7 +21,7 @@ from policies.domain.library.records import (
     Template,
     VariantSpec,
 )
-from policies.domain.library.scope import judged_by, judged_kinds
+from policies.domain.library.scope import judged_by, judged_kinds, reported_kinds
 
 __all__ = [
     "API_VERSIONS",
@@ -44,5 +44,6 @@ __all__ = [
     "manifest_bytes",
     "names_at_fault",
     "probe_pods",
+    "reported_kinds",
     "spec_of_manifest",
 ]

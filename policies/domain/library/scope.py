@@ -3,27 +3,36 @@
 from policies.domain.library.records import Target, VariantSpec
 from policies.domain.objects import WorkloadKind
 
-_NOT_SEEN = {
-    Target.CLUSTER_POLICY: {WorkloadKind.POD_TEMPLATE},
-    # Kyverno's autogen for ValidatingPolicies leaves out ReplicationController.
-    Target.VALIDATING_POLICY: {WorkloadKind.POD_TEMPLATE, WorkloadKind.REPLICATION_CONTROLLER},
-    Target.NATIVE: set(),
+_ALL = frozenset(WorkloadKind)
+# By Kyverno's autogen; that of ValidatingPolicies leaves out one kind more.
+_AUTOGEN = {
+    Target.CLUSTER_POLICY: _ALL - {WorkloadKind.POD_TEMPLATE},
+    Target.VALIDATING_POLICY: _ALL
+    - {WorkloadKind.POD_TEMPLATE, WorkloadKind.REPLICATION_CONTROLLER},
 }
+# Filters that Kyverno is installed with keep these from admission, but not from its background scan.
+_FILTERED = frozenset({WorkloadKind.REPLICA_SET})
 
 
 def judged_kinds(target: Target) -> tuple[WorkloadKind, ...]:
-    """Give the kinds of workloads that a policy of this kind can judge; their pods always are."""
-    return tuple(kind for kind in WorkloadKind if kind not in _NOT_SEEN[target])
+    """Give the kinds that a policy of this kind judges when they are written; their pods always are."""
+    seen = _AUTOGEN[target] - _FILTERED if target in _AUTOGEN else _ALL
+    return tuple(kind for kind in WorkloadKind if kind in seen)
+
+
+def reported_kinds(target: Target) -> tuple[WorkloadKind, ...]:
+    """Give the kinds of which Kyverno's reports tell; native policies have none."""
+    return tuple(kind for kind in WorkloadKind if kind in _AUTOGEN.get(target, ()))
 
 
 def judged_by(spec: VariantSpec) -> tuple[WorkloadKind, ...]:
-    """Give the kinds that this variant judges."""
+    """Give the kinds that this variant judges when they are written."""
     return tuple(kind for kind in judged_kinds(spec.target) if kind in spec.parameters.kinds)
 
 
 def autogen_kinds(spec: VariantSpec) -> tuple[WorkloadKind, ...] | None:
     """Give the kinds that Kyverno's autogen must add to pods; None when its own default is right."""
-    judged = judged_by(spec)
-    if judged == judged_kinds(spec.target):
+    wanted = tuple(k for k in reported_kinds(spec.target) if k in spec.parameters.kinds)
+    if wanted == reported_kinds(spec.target):
         return None
-    return tuple(kind for kind in judged if kind is not WorkloadKind.POD)
+    return tuple(kind for kind in wanted if kind is not WorkloadKind.POD)

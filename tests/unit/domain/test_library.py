@@ -236,8 +236,15 @@ def test_compile_too_many_profiles_is_refused() -> None:
 @pytest.mark.parametrize(
     ("target", "missing"),
     [
-        (CPOL, {WorkloadKind.POD_TEMPLATE}),
-        (VPOL, {WorkloadKind.POD_TEMPLATE, WorkloadKind.REPLICATION_CONTROLLER}),
+        (CPOL, {WorkloadKind.POD_TEMPLATE, WorkloadKind.REPLICA_SET}),
+        (
+            VPOL,
+            {
+                WorkloadKind.POD_TEMPLATE,
+                WorkloadKind.REPLICA_SET,
+                WorkloadKind.REPLICATION_CONTROLLER,
+            },
+        ),
         (NATIVE, set()),
     ],
 )
