@@ -29,6 +29,8 @@ _SECTIONS = (
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
     ("Policies", "policies:variants", "page", ("variant",)),
+    ("Posture", "policies:posture", "layers", ("posture",)),
+    ("Profiles", "policies:profiles", "lock", ("profile",)),
     ("Clusters", "policies:clusters", "cluster", ("cluster",)),
     ("Audit trail", "policies:trail", "trail", ("trail",)),
 )

@@ -150,6 +150,49 @@ _SOURCES = {
     "none": Mark("Nothing yet", "dash", Tone.PLAIN),
 }
 
+_GRADES = {
+    "strong": Mark("Strong", "full", Tone.GOOD),
+    "good": Mark("Good", "check", Tone.GOOD),
+    "implicit": Mark("Implicit", "half", Tone.MOTION),
+    "weak": Mark("Weak", "triangle", Tone.WARN),
+    "none": Mark("None", "cross", Tone.WARN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+    "not applicable": Mark("Not applicable", "dash", Tone.PLAIN),
+}
+_POSTURES = {"privileged": Mark("Privileged", "triangle", Tone.WARN)}
+_CHECKED = {
+    "doubtful": Mark("Doubtful", "half", Tone.WARN),
+    "unknown": Mark("Not judged", "question", Tone.UNKNOWN),
+}
+_CUSTOM_PROFILES = {
+    "profile-valid": {
+        **_CHECKED,
+        "yes": Mark("Valid", "check", Tone.GOOD),
+        "no": Mark("Not valid", "triangle", Tone.BAD),
+        "newer": Mark("Needs a newer parser", "question", Tone.UNKNOWN),
+    },
+    "profile-portable": {
+        **_CHECKED,
+        "yes": Mark("Portable", "check", Tone.GOOD),
+        "doubtful": Mark("Not everywhere", "half", Tone.WARN),
+        "no": Mark("Not portable", "triangle", Tone.BAD),
+    },
+    "profile-enforcing": {
+        **_CHECKED,
+        "yes": Mark("Enforcing", "check", Tone.GOOD),
+        "no": Mark("Enforces nothing", "triangle", Tone.BAD),
+    },
+    "profile-usable": {
+        **_CHECKED,
+        "yes": Mark("No objection", "check", Tone.GOOD),
+        "no": Mark("Unusable", "triangle", Tone.BAD),
+    },
+}
+_SEVERITIES = {
+    "error": Mark("Error", "triangle", Tone.BAD),
+    "warning": Mark("Warning", "triangle", Tone.WARN),
+    "info": Mark("Note", "dash", Tone.PLAIN),
+}
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
     "gate": _GATES,
@@ -165,6 +208,10 @@ MARKS: dict[str, dict[str, Mark]] = {
     "outcome": _OUTCOMES,
     "object": _OBJECTS,
     "on-node": _ON_NODES,
+    "grade": _GRADES,
+    "posture": _POSTURES,
+    "severity": _SEVERITIES,
+    **_CUSTOM_PROFILES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies.queries.trail import Event
+from policies.web.presenters.profiles import MECHANISM_TITLES
 from policies.web.words import listed
 
 
@@ -33,6 +34,9 @@ _TEXTS = {
     "collection.requested": "asked to collect {cluster}",
     "collection.incomplete": "could not collect everything from {cluster}",
     "variant.created": "created the variant {variant} on {cluster}",
+    "profile.created": "created the {mechanism} profile {profile}",
+    "profile.version_added": "saved version {number} of the {mechanism} profile {profile}",
+    "profile.retired": "retired the {mechanism} profile {profile}",
     "inventory.pool_declared": "declared the node pool {pool} on {cluster}",
     "inventory.pool_withdrawn": "withdrew the node pool {pool} on {cluster}",
     "inventory.profile_declared": "declared {value} on the node pool {pool} of {cluster}",
@@ -104,6 +108,9 @@ def _text(event: Event) -> str:
         thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
         pool=event.details.get("pool", ""),
         value=event.details.get("value", ""),
+        profile=event.details.get("profile", ""),
+        mechanism=MECHANISM_TITLES.get(event.details.get("mechanism", ""), ""),
+        number=event.details.get("number", ""),
     )
 
 
