@@ -1,9 +1,7 @@
-"""Forms: they turn what was typed into clean values, and know no rule of the domain."""
+"""Small forms: they turn what was typed into clean values, and know no rule of the domain."""
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
-
-from policies.domain.library import TEMPLATES, Target
 
 _PASTED = {"rows": 10, "class": "form-control mono", "spellcheck": "false", "autocomplete": "off"}
 
@@ -44,23 +42,3 @@ class ClusterForm(CredentialForm):
         widget=_text_input(),
         error_messages={"invalid": "Small letters, digits and dashes only, such as prod-eu."},
     )
-
-
-CONTROL_SETS = {
-    ",".join(control.value for control in choice): choice
-    for template in TEMPLATES.values()
-    for choice in template.choices
-}
-
-
-class VariantForm(forms.Form):
-    """A new variant of a template."""
-
-    cluster = forms.IntegerField(widget=forms.HiddenInput)
-    name = forms.SlugField(
-        max_length=40,
-        widget=_text_input(),
-        error_messages={"invalid": "Small letters, digits and dashes only."},
-    )
-    controls = forms.ChoiceField(choices=[(key, key) for key in CONTROL_SETS])
-    target = forms.ChoiceField(choices=[(t.value, t.value) for t in Target])

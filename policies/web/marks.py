@@ -121,6 +121,7 @@ _OUTCOMES = {
 _OBJECTS = {
     "as-wanted": Mark("As wanted", "check", Tone.GOOD),
     "drift": Mark("Drift", "triangle", Tone.BAD),
+    "behind": Mark("Older parameters", "half", Tone.WARN),
     "missing": Mark("Not on the cluster", "triangle", Tone.BAD),
     "not-installed": Mark("Not installed", "ring", Tone.PLAIN),
     "unexpected": Mark("Not wanted", "triangle", Tone.BAD),
@@ -149,7 +150,6 @@ _SOURCES = {
     "unserved": Mark("Not served here", "dash", Tone.PLAIN),
     "none": Mark("Nothing yet", "dash", Tone.PLAIN),
 }
-
 _GRADES = {
     "strong": Mark("Strong", "full", Tone.GOOD),
     "good": Mark("Good", "check", Tone.GOOD),
@@ -193,6 +193,7 @@ _SEVERITIES = {
     "warning": Mark("Warning", "triangle", Tone.WARN),
     "info": Mark("Note", "dash", Tone.PLAIN),
 }
+
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
     "gate": _GATES,
@@ -207,11 +208,11 @@ MARKS: dict[str, dict[str, Mark]] = {
     "opinion": _OPINIONS,
     "outcome": _OUTCOMES,
     "object": _OBJECTS,
-    "on-node": _ON_NODES,
     "grade": _GRADES,
     "posture": _POSTURES,
     "severity": _SEVERITIES,
     **_CUSTOM_PROFILES,
+    "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
 }

@@ -16,6 +16,7 @@ from policies.web.views import (
     reviews,
     session,
     trail,
+    variant_forms,
     variants,
 )
 
@@ -42,8 +43,10 @@ urlpatterns = [
         name="review-rehearse",
     ),
     path("variants/", variants.index, name="variants"),
-    path("variants/new/", variants.new, name="variant-new"),
+    path("variants/new/", variant_forms.new, name="variant-new"),
+    path("variants/compare/", variants.compare, name="variant-compare"),
     path("variants/<int:variant_id>/", variants.detail, name="variant"),
+    path("variants/<int:variant_id>/edit/", variant_forms.edit, name="variant-edit"),
     path("variants/<int:variant_id>/roll-back/", variants.roll_back, name="variant-roll-back"),
     path("plans/new/", plans.new, name="plan-new"),
     path("flips/", flips.index, name="flips"),
@@ -85,5 +88,6 @@ urlpatterns = [
         inventory.withdraw_profile,
         name="profile-withdraw",
     ),
+    path("posture/", posture.index, name="posture"),
     path("trail/", trail.index, name="trail"),
 ]

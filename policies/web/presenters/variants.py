@@ -1,67 +1,25 @@
-"""Variants in words: the choices of the form, compiled manifests as text, and drift as a diff."""
+"""Variants in words: what they ask, compiled manifests as text, revisions, and drift as a diff."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies.domain.controls import Control
-from policies.domain.library import (
-    API_VERSIONS,
-    TEMPLATES,
-    InvalidVariant,
-    Target,
-    VariantSpec,
-    compile_objects,
-)
-from policies.domain.parameters import Parameters
+import yaml
+
+from policies.domain.controls import Control, Mechanism
+from policies.domain.library import VariantSpec, compile_objects
+from policies.domain.objects import WorkloadKind
+from policies.domain.parameters import ProfileParameters
 from policies.domain.plans import manifest_text, object_diff
-from policies.queries.variants import ObjectState
-from policies.web.presenters.diffs import Block, diff_blocks
-
-EXAMPLE_NAMESPACE = "example"
-"""The namespace that a preview enforces, to show the twin."""
-
-_CONTROL_TITLES = {
-    Control.REQUIRE_SECCOMP: "Require a seccomp profile (RuntimeDefault or Localhost)",
-    Control.DENY_UNCONFINED_SECCOMP: "Deny Unconfined",
-}
-_CONTROL_HELP = {
-    Control.REQUIRE_SECCOMP: "Every container needs one, of its own or from its pod.",
-    Control.DENY_UNCONFINED_SECCOMP: "A container that sets nothing still passes.",
-}
-_TARGET_HELP = {
-    Target.CLUSTER_POLICY: "Kyverno 1.11 to 1.19",
-    Target.VALIDATING_POLICY: "Kyverno 1.14 and newer",
-    Target.NATIVE: "Kubernetes 1.30 and newer, no Kyverno needed",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One option of a form."""
-
-    value: str
-    title: str
-    help: str
-
-
-CONTROL_CHOICES = tuple(
-    Choice(
-        ",".join(control.value for control in choice),
-        " and ".join(
-            _CONTROL_TITLES[c] if n == 0 else _CONTROL_TITLES[c][0].lower() + _CONTROL_TITLES[c][1:]
-            for n, c in enumerate(choice)
-        ),
-        _CONTROL_HELP[choice[0]],
-    )
-    for template in TEMPLATES.values()
-    for choice in template.choices
-)
-TARGET_CHOICES = tuple(Choice(t.value, t.value, _TARGET_HELP[t]) for t in Target)
+from policies.queries.variants import ObjectState, VariantPage, Wish
+from policies.web.presenters.controls import ShownControl, shown_controls
+from policies.web.presenters.diffs import Block, compared, diff_blocks
+from policies.web.words import count_of, listed
 
 _ROLES = {
     "audit": "Audit policy, for every namespace",
     "twin": "Twin, refuses in the enforced namespaces",
     "companion": "Companion of the twin, refuses debug containers",
+    "binding": "Binding, has the policy warn and audit everywhere",
 }
 
 
@@ -73,14 +31,6 @@ class CompiledText:
     name: str
     role: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What the typed parameters compile to, or why they do not."""
-
-    objects: tuple[CompiledText, ...]
-    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +55,101 @@ def compiled(spec: VariantSpec, enforced: tuple[str, ...]) -> tuple[CompiledText
     )
 
 
-def previewed(name: str, controls: str, target: str) -> Preview:
-    """Compile what was typed so far; the defaults stand in for what was not."""
-    chosen = controls or CONTROL_CHOICES[0].value
-    kind = Target(target) if target in set(Target) else Target.CLUSTER_POLICY
-    try:
-        spec = VariantSpec(
-            name=name or "require-seccomp",
-            target=kind,
-            api_version=API_VERSIONS[kind][0],
-            parameters=Parameters(
-                controls=tuple(c for c in Control if c.value in chosen.split(","))
-            ),
-        )
-    except InvalidVariant as error:
-        return Preview((), str(error))
-    return Preview(compiled(spec, (EXAMPLE_NAMESPACE,)), "")
+@dataclass(frozen=True, slots=True)
+class ParameterLine:
+    """One parameter in words."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a variant asks."""
+
+    controls: tuple[ShownControl, ...]
+    lines: tuple[ParameterLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWishes:
+    """The revisions of a variant, and the difference between two of them."""
+
+    rows: tuple[Wish, ...]
+    installed_number: int | None
+    revision: int
+    against: int
+    blocks: tuple[Block, ...]
+
+
+_MECHANISM_NAMES = {Mechanism.SECCOMP: "Seccomp", Mechanism.APPARMOR: "AppArmor"}
+
+
+def asked(spec: VariantSpec) -> Asked:
+    """Say what a variant asks, in words; what its template does not have is left out."""
+    parameters = spec.parameters
+    lines = [line for m in spec.mechanisms for line in _profile_lines(spec, m)]
+    if Mechanism.APPARMOR in spec.mechanisms:
+        read = "count" if parameters.apparmor_annotations else "do not count"
+        lines.append(ParameterLine("AppArmor annotations", read))
+    labels = tuple(f"{key}={value}" if value else key for key, value in parameters.excluded_labels)
+    for title, names in (
+        ("Namespaces left alone", parameters.excluded_namespaces),
+        ("Labels left alone", labels),
+    ):
+        lines.append(ParameterLine(title, ", ".join(names) or "none"))
+    kinds = parameters.kinds
+    every = len(kinds) == len(WorkloadKind)
+    lines.append(ParameterLine("Kinds", "all nine" if every else ", ".join(kinds)))
+    lines.append(ParameterLine("Begins with", parameters.failure_action))
+    if parameters.message:
+        lines.append(ParameterLine("Message", parameters.message))
+    return Asked(shown_controls(spec.controls), tuple(lines))
+
+
+def _profile_lines(spec: VariantSpec, mechanism: Mechanism) -> list[ParameterLine]:
+    part = spec.parameters.of(mechanism)
+    name = _MECHANISM_NAMES[mechanism]
+    lines = [
+        ParameterLine(f"{name} types", " or ".join(part.types)),
+        ParameterLine(f"{name} default", part.default),
+    ]
+    if Control.ALLOWED_PROFILES in spec.controls:
+        lines.append(ParameterLine(f"{name} Localhost profiles", _patterns(part)))
+    if Control.PROFILE_INSTALLED in spec.controls:
+        lines.append(ParameterLine(f"{name} installed", _installed(part)))
+    lines.append(ParameterLine(f"{name} profiles lie in", part.location))
+    return lines
+
+
+def _patterns(part: ProfileParameters) -> str:
+    allowed = ", ".join(part.allowed) or "none allowed"
+    return f"{allowed}; never {', '.join(part.denied)}" if part.denied else allowed
+
+
+def _installed(part: ProfileParameters) -> str:
+    if part.installed is None:
+        return "not known, so nothing fails"
+    return listed(part.installed, limit=8) or count_of(0, "profile")
+
+
+def shown_wishes(page: VariantPage, revision: str, against: str) -> ShownWishes:
+    """List the revisions and compare two: those asked for, or the newest with what is installed or came before."""
+    by_number = {wish.number: wish for wish in page.wishes}
+    newest = max(by_number)
+    chosen = _number(revision, by_number, newest)
+    usual = page.row.installed_number or newest
+    other = _number(against, by_number, usual if usual != chosen else max(1, chosen - 1))
+    blocks = compared(_wish_text(by_number[other]), _wish_text(by_number[chosen]))
+    return ShownWishes(page.wishes, page.row.installed_number, chosen, other, blocks)
+
+
+def _number(typed: str, known: dict[int, Wish], usual: int) -> int:
+    return int(typed) if typed.isdigit() and int(typed) in known else usual
+
+
+def _wish_text(wish: Wish) -> str:
+    return yaml.safe_dump(wish.parameters.to_json(), sort_keys=False, allow_unicode=True)
 
 
 def shown_objects(objects: tuple[ObjectState, ...]) -> tuple[ShownObject, ...]:

@@ -1,34 +1,24 @@
-"""Variants: the list, a new one with a preview of what it compiles to, one with its objects, and rolling back."""
-
-from typing import Any
+"""Variants: the list, one with its objects and revisions, those of one template beside each other, and rolling back."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from policies.actions import flips, variants
-from policies.actions.errors import Refused
-from policies.cluster.errors import ClusterError
+from policies.actions import flips
 from policies.domain.authority import Act
-from policies.domain.controls import in_order
-from policies.domain.parameters import Parameters
-from policies.models import Cluster, Variant
+from policies.domain.library import TEMPLATES
+from policies.models import Variant
+from policies.queries.comparison import compare_variants
 from policies.queries.freshness import data_strip
 from policies.queries.specs import spec_of
 from policies.queries.variants import variant_page, variants_by_cluster
 from policies.web.actors import actor_of, permit
-from policies.web.forms import VariantForm
 from policies.web.htmx import respond, see_other
-from policies.web.presenters.variants import (
-    CONTROL_CHOICES,
-    TARGET_CHOICES,
-    compiled,
-    previewed,
-    shown_objects,
-)
+from policies.web.presenters.comparison import shown_comparison
+from policies.web.presenters.variants import asked, compiled, shown_objects, shown_wishes
 
 
 @require_safe
@@ -45,66 +35,43 @@ def index(request: HttpRequest) -> HttpResponse:
     return respond(request, "variants/list.html", "variants/_groups.html", context)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 @login_required
-def new(request: HttpRequest) -> HttpResponse:
-    """Show the form with its preview, or create a variant."""
-    actor = actor_of(request.user)
-    form = VariantForm(request.POST or None)
-    if form.is_valid():
-        values = form.cleaned_data
-        try:
-            variant = variants.create_variant(
-                cluster_id=get_object_or_404(Cluster, pk=values["cluster"]).pk,
-                name=values["name"],
-                template="seccomp",
-                parameters=Parameters(controls=in_order(values["controls"].split(","))),
-                target=values["target"],
-                by=actor,
-                now=timezone.now(),
-            )
-        except (Refused, ClusterError) as error:
-            form.add_error("name", error.message)
-        else:
-            messages.success(request, f"{variant.name} was created. Install it to get reports.")
-            return see_other("policies:variant", variant.pk)
-    context = _form_context(request, form)
-    status = 422 if form.is_bound else 200
-    return respond(request, "variants/new.html", "variants/_preview.html", context, status=status)
-
-
-def _form_context(request: HttpRequest, form: VariantForm) -> dict[str, Any]:
-    typed = request.POST or request.GET
-    return {
-        "form": form,
-        "typed": typed,
-        "clusters": Cluster.objects.order_by("name").values_list("pk", "name"),
-        "control_choices": CONTROL_CHOICES,
-        "target_choices": TARGET_CHOICES,
-        "preview": previewed(
-            typed.get("name", ""), typed.get("controls", ""), typed.get("target", "")
-        ),
-        "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT),
+def compare(request: HttpRequest) -> HttpResponse:
+    """Put the variants of one template beside each other, over all clusters."""
+    name = request.GET.get("template", "")
+    template = TEMPLATES.get(name) or next(iter(TEMPLATES.values()))
+    context = {
+        "template": template,
+        "templates": tuple(TEMPLATES.values()),
+        "comparison": shown_comparison(compare_variants(template.name)),
     }
+    return respond(request, "variants/compare.html", "variants/_comparison.html", context)
 
 
 @require_safe
 @login_required
 def detail(request: HttpRequest, variant_id: int) -> HttpResponse:
-    """Show one variant: what it compiles to, what the cluster shows, and its flips."""
+    """Show one variant: what it asks, what it compiles to, what the cluster shows, and its flips."""
     variant = get_object_or_404(
         Variant.objects.select_related("cluster", "created_by"), pk=variant_id
     )
     actor = actor_of(request.user)
     page = variant_page(variant)
+    spec = spec_of(variant)
     context = {
         "variant": variant,
         "page": page,
+        "asked": asked(spec),
+        "wishes": shown_wishes(
+            page, request.GET.get("revision", ""), request.GET.get("against", "")
+        ),
         "objects": shown_objects(page.objects),
-        "compiled": compiled(spec_of(variant), tuple(name for name, _ in page.enforced)),
+        "compiled": compiled(spec, tuple(name for name, _ in page.enforced)),
         "strip": data_strip(variant.cluster, now=timezone.now()),
         "current_cluster": variant.cluster.name,
         "may_plan": permit(actor, Act.REQUEST_FLIP),
+        "may_edit": permit(actor, Act.CREATE_VARIANT),
     }
     return respond(request, "variants/detail.html", "variants/_objects.html", context)
 

@@ -1,0 +1,63 @@
+"""The controls in words, the same on every page: what each asks of a pod."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from policies.domain.controls import Control, Mechanism
+
+
+@dataclass(frozen=True, slots=True)
+class ShownControl:
+    """One control as people read it."""
+
+    id: str
+    title: str
+    help: str
+    mechanism: str
+    """The mechanism that it is about; empty for both."""
+
+
+_WORDS = {
+    Control.REQUIRE_SECCOMP: (
+        "Require a seccomp profile",
+        "Every container needs one of the allowed types, of its own or from its pod. Denies Unconfined too.",
+        Mechanism.SECCOMP.value,
+    ),
+    Control.DENY_UNCONFINED_SECCOMP: (
+        "Deny Unconfined seccomp",
+        "A container that sets nothing still passes.",
+        Mechanism.SECCOMP.value,
+    ),
+    Control.REQUIRE_APPARMOR: (
+        "Require an AppArmor profile",
+        "Every container needs one of the allowed types. Not for nodes without AppArmor: pods that ask for a profile"
+        " do not start there.",
+        Mechanism.APPARMOR.value,
+    ),
+    Control.DENY_UNCONFINED_APPARMOR: (
+        "Deny Unconfined AppArmor",
+        "A container that sets nothing still passes: runtimes apply their default on nodes with AppArmor.",
+        Mechanism.APPARMOR.value,
+    ),
+    Control.PROFILE_INSTALLED: (
+        "Localhost profiles must be installed",
+        "Only profiles that lie on every node pass. Where that is not known, nothing fails.",
+        "",
+    ),
+    Control.ALLOWED_PROFILES: (
+        "Localhost profiles must fit a pattern",
+        "Each Localhost path or name must match an allowed pattern and none of the denied ones.",
+        "",
+    ),
+}
+
+
+def shown_control(control: str) -> ShownControl:
+    """Word one control."""
+    title, text, mechanism = _WORDS[Control(control)]
+    return ShownControl(str(control), title, text, mechanism)
+
+
+def shown_controls(controls: Iterable[str]) -> tuple[ShownControl, ...]:
+    """Word some controls, in the order given."""
+    return tuple(shown_control(control) for control in controls)

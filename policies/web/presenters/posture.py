@@ -1,0 +1,95 @@
+"""Posture in words: each container's profiles with their grade, and where each comes from."""
+
+from dataclasses import dataclass
+
+from policies.queries.posture import ContainerLine, PosturePage, Profile, WorkloadPosture
+from policies.web.presenters.controls import ShownControl, shown_controls
+
+_SOURCES = {
+    "container": "on the container",
+    "pod": "on the pod",
+    "annotation": "by annotation",
+    "kubelet default": "by the node's default",
+    "nothing": "nothing set",
+    "privileged": "privileged drops it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProfile:
+    """One profile of one container."""
+
+    mark: str
+    declared: str
+    effective: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownContainer:
+    """One container."""
+
+    name: str
+    role: str
+    is_privileged: bool
+    profiles: tuple[ShownProfile | None, ...]
+    """Seccomp, then AppArmor; None where an older collection does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWorkload:
+    """One workload."""
+
+    kind: str
+    name: str
+    namespace: str
+    team: str
+    owner: str
+    is_applicable: bool
+    containers: tuple[ShownContainer, ...]
+    controls: tuple[ShownControl, ...]
+    reviews: tuple[tuple[int, str], ...]
+    """Id and name of the variants that ask one of these controls."""
+
+
+def shown_workloads(page: PosturePage) -> tuple[ShownWorkload, ...]:
+    """Word the workloads of a page."""
+    return tuple(_workload(workload, page) for workload in page.workloads)
+
+
+def _workload(workload: WorkloadPosture, page: PosturePage) -> ShownWorkload:
+    failed = set(workload.controls)
+    return ShownWorkload(
+        workload.kind,
+        workload.name,
+        workload.namespace,
+        workload.team,
+        workload.owner,
+        workload.is_applicable,
+        tuple(_container(c) for c in workload.containers),
+        shown_controls(workload.controls),
+        tuple((pk, name) for pk, name, controls in page.variants if failed & set(controls)),
+    )
+
+
+def _container(line: ContainerLine) -> ShownContainer:
+    return ShownContainer(
+        line.name,
+        "" if line.role == "container" else line.role,
+        line.is_privileged,
+        (_profile(line.seccomp), _profile(line.apparmor)),
+    )
+
+
+def _profile(profile: Profile | None) -> ShownProfile | None:
+    if profile is None:
+        return None
+    declared = profile.declared
+    if profile.profile:
+        declared = f"{declared}:{profile.profile}"
+    return ShownProfile(
+        profile.grade,
+        declared,
+        profile.effective,
+        _SOURCES.get(profile.source, profile.source),
+    )
