@@ -31,7 +31,6 @@ _SECTIONS = (
     ("Policies", "policies:variants", "page", ("variant",)),
     ("Posture", "policies:posture", "layers", ("posture",)),
     ("Profiles", "policies:profiles", "lock", ("profile",)),
-    ("Posture", "policies:posture", "layers", ("posture",)),
     ("Clusters", "policies:clusters", "cluster", ("cluster",)),
     ("Audit trail", "policies:trail", "trail", ("trail",)),
 )

@@ -56,9 +56,6 @@ urlpatterns = [
     path("flips/<uuid:flip_id>/approve/", flips.approve, name="flip-approve"),
     path("flips/<uuid:flip_id>/decline/", flips.decline, name="flip-decline"),
     path("flips/<uuid:flip_id>/withdraw/", flips.withdraw, name="flip-withdraw"),
-    path("profiles/nodes/", inventory.nodes, name="profile-nodes"),
-    path("profiles/nodes/pool/", inventory.pool_nodes, name="profile-nodes-pool"),
-    path(
     path("profiles/", profiles.index, name="profiles"),
     path("profiles/new/", profile_editor.new, name="profile-new"),
     path("profiles/new/check/", profile_editor.check, name="profile-new-check"),
@@ -69,6 +66,9 @@ urlpatterns = [
     path("profiles/<int:profile_id>/check/", profile_editor.check, name="profile-check"),
     path("profiles/<int:profile_id>/download/", profiles.download, name="profile-download"),
     path("profiles/<int:profile_id>/retire/", profiles.retire, name="profile-retire"),
+    path("profiles/nodes/", inventory.nodes, name="profile-nodes"),
+    path("profiles/nodes/pool/", inventory.pool_nodes, name="profile-nodes-pool"),
+    path(
         "profiles/pools/<int:cluster_id>/declare/",
         inventory.declare_pool,
         name="profile-pool-declare",
