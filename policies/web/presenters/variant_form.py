@@ -17,10 +17,10 @@ from policies.domain.library import (
     judged_by,
     probe_pods,
 )
+from policies.domain.library.targets import TargetFacts, cautions, choices, unsafe
 from policies.domain.objects import WorkloadKind
 from policies.domain.observed import behaviour_of
 from policies.domain.plans import object_diff
-from policies.models import Cluster
 from policies.queries.variants import ObjectState
 from policies.web.presenters.controls import ShownControl, shown_controls
 from policies.web.presenters.diffs import Block, diff_blocks
@@ -86,6 +86,8 @@ class TargetAnswer:
     api_version: str
     sentence: str
     is_refused: bool = False
+    notes: tuple[str, ...] = ()
+    """What to know about it on this cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,23 @@ def field_errors(form: Form) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((name, tuple(map(str, errors))) for name, errors in slots.items())
 
 
-def target_answer(cluster: Cluster | None, typed: str) -> TargetAnswer:
-    """Say which kind of policy it will be, without asking the cluster."""
-    chosen = Target(typed) if typed in set(Target) else next(iter(Target))
-    sentence = (
-        "You chose it." if typed else "The first kind that the cluster serves when it is created."
-    )
-    return TargetAnswer(chosen, API_VERSIONS[chosen][0], sentence)
+def target_answer(
+    facts: TargetFacts | None, typed: str, mechanisms: Iterable[Mechanism]
+) -> TargetAnswer:
+    """Say which kind of policy it will be, from what was collected last: the cluster is asked when it is created."""
+    chosen = Target(typed) if typed in set(Target) else None
+    usual = chosen or next(iter(Target))
+    if facts is None:
+        sentence = "Nothing was collected from this cluster yet: what it serves is asked when it is created."
+        return TargetAnswer(usual, API_VERSIONS[usual][0], sentence)
+    safe = choices(facts, mechanisms)
+    found = next((c for c in safe if chosen in (None, c.target)), None)
+    if found is not None:
+        notes = cautions(found.target, facts)
+        return TargetAnswer(found.target, found.api_version, found.reason, notes=notes)
+    version = API_VERSIONS[usual][0]
+    why = unsafe(usual, version, facts, mechanisms) or "Nothing that secprof writes is safe here."
+    return TargetAnswer(usual, version, why, is_refused=True)
 
 
 def previewed(

@@ -21,6 +21,7 @@ from policies.domain.controls import Mechanism
 from policies.domain.library import TEMPLATES, VariantSpec
 from policies.models import Cluster, Variant
 from policies.queries.specs import spec_of
+from policies.queries.targets import target_facts
 from policies.queries.variants import variant_page
 from policies.web.actors import actor_of, permit
 from policies.web.htmx import respond, see_other
@@ -129,8 +130,12 @@ def _preview_of_new(form: VariantForm) -> Preview:
     if parameters is None:
         return Preview(trouble=UNFIT)
     cluster = Cluster.objects.filter(pk=values.get("cluster") or 0).defer("credential").first()
-    answer = target_answer(cluster, values.get("target", ""))
     template = values["template"]
+    answer = target_answer(
+        target_facts(cluster) if cluster else None,
+        values.get("target", ""),
+        TEMPLATES[template].mechanisms,
+    )
     return previewed(
         lambda: VariantSpec(
             name=values.get("name") or EXAMPLE_NAMES.get(template, template),

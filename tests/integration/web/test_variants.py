@@ -325,3 +325,29 @@ def test_roll_back_refused_says_why(
 
     assert response.status_code == status
     assert words in response.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "target", "words"),
+    [
+        ({}, "", "ValidatingPolicies in v1, and its older kinds come to an end"),
+        ({"kyverno_version": "v1.13.4"}, "", "Kyverno 1.13.4 knows ClusterPolicies best"),
+        ({"kyverno_version": "v1.13.4"}, "ValidatingPolicy", "does not serve ValidatingPolicy"),
+        ({"kyverno_version": ""}, "", "There is no Kyverno here"),
+        ({"kyverno_version": "v1.20.0"}, "ClusterPolicy", "no longer takes changes"),
+        ({"kubernetes_version": "v1.27.0"}, "", "drops the conditions"),
+        ({"kubernetes_version": ""}, "", "Nothing was collected"),
+    ],
+)
+def test_preview_says_why_this_kind_of_policy(
+    browser: Callable[[str], Client], fields: dict[str, str], target: str, words: str
+) -> None:
+    cluster = factories.cluster(**fields)
+
+    text = (
+        browser("operator")
+        .post("/variants/new/", sent(cluster=cluster.pk, target=target, **PREVIEW), headers=HTMX)
+        .text
+    )
+
+    assert words in text
