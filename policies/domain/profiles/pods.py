@@ -10,8 +10,8 @@ from policies.domain.controls import Mechanism
 class Place(StrEnum):
     """Who brings a seccomp profile to the nodes."""
 
-    FILE = "file"
     OPERATOR = "operator"
+    FILE = "file"
 
 
 def localhost_value(mechanism: Mechanism, name: str, place: Place) -> str:
