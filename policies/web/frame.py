@@ -28,7 +28,7 @@ _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
-    ("Policies", "policies:variants", "page", ("variant",)),
+    ("Policies", "policies:variants", "page", ("variant", "polic")),
     ("Posture", "policies:posture", "layers", ("posture",)),
     ("Profiles", "policies:profiles", "lock", ("profile",)),
     ("Clusters", "policies:clusters", "cluster", ("cluster",)),

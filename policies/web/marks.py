@@ -193,6 +193,12 @@ _SEVERITIES = {
     "warning": Mark("Warning", "triangle", Tone.WARN),
     "info": Mark("Note", "dash", Tone.PLAIN),
 }
+_SEVERITIES = {
+    "error": Mark("Error", "cross", Tone.BAD),
+    "warning": Mark("Warning", "triangle", Tone.WARN),
+    "info": Mark("Note", "ring", Tone.PLAIN),
+    "clean": Mark("No findings", "check", Tone.GOOD),
+}
 
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
@@ -215,6 +221,7 @@ MARKS: dict[str, dict[str, Mark]] = {
     "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
+    "severity": _SEVERITIES,
 }
 
 

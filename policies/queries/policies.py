@@ -1,0 +1,174 @@
+"""Policies as the clusters hold them, whoever wrote them, each with what the lint finds. Nothing of it is stored."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from policies.domain.lint import (
+    Facts,
+    LintFinding,
+    Policy,
+    Severity,
+    action_of,
+    lint,
+    owner_of,
+    read_version,
+)
+from policies.models import Cluster, ObservedPolicy, Variant
+
+PAGE_SIZE = 50
+OURS, OTHERS = "secprof", "others"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFilter:
+    """What to list; empty values do not filter."""
+
+    cluster: str = ""
+    kind: str = ""
+    written: str = ""
+    """`secprof` or `others`."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One policy on one cluster."""
+
+    cluster: str
+    kind: str
+    name: str
+    variant_id: int | None
+    """The variant that it belongs to, when secprof wrote it and still knows it."""
+    owner: str
+    action: str
+    errors: int
+    warnings: int
+    notes: int
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.errors or self.warnings or self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyList:
+    """One page of the list, with the choices of its filters."""
+
+    rows: tuple[PolicyRow, ...]
+    total_count: int
+    page: int
+    page_count: int
+    clusters: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPage:
+    """One policy with everything that the lint says."""
+
+    row: PolicyRow
+    cluster: Cluster
+    api_version: str
+    is_ready: bool | None
+    facts: Facts
+    findings: tuple[LintFinding, ...]
+    manifest: Mapping[str, Any] = field(hash=False)
+
+
+def facts_of(cluster: Cluster) -> Facts:
+    """Give the versions that the last contact with a cluster read."""
+    return Facts(
+        kubernetes=read_version(cluster.kubernetes_version),
+        kyverno=read_version(cluster.kyverno_version),
+    )
+
+
+def policy_list(wanted: PolicyFilter, *, page: int) -> PolicyList:
+    """Load and lint one page of policies, in a fixed number of queries."""
+    rows = ObservedPolicy.objects.filter(_condition(wanted))
+    total = rows.count()
+    pages = max(1, -(-total // PAGE_SIZE))
+    number = min(max(1, page), pages)
+    start = (number - 1) * PAGE_SIZE
+    found = list(_with_cluster(rows)[start : start + PAGE_SIZE])
+    variants = _variants(found)
+    return PolicyList(
+        rows=tuple(_row(p, lint(p.manifest, facts_of(p.cluster)), variants) for p in found),
+        total_count=total,
+        page=number,
+        page_count=pages,
+        clusters=tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
+        kinds=tuple(
+            ObservedPolicy.objects.order_by("kind").values_list("kind", flat=True).distinct()
+        ),
+    )
+
+
+def policy_page(*, cluster: str, kind: str, name: str) -> PolicyPage:
+    """Load and lint one policy.
+
+    Raises:
+        ObservedPolicy.DoesNotExist: no cluster holds it any more.
+    """
+    rows = ObservedPolicy.objects.filter(cluster__name=cluster, kind=kind, name=name)
+    found = _with_cluster(rows).get()
+    facts = facts_of(found.cluster)
+    findings = lint(found.manifest, facts)
+    return PolicyPage(
+        row=_row(found, findings, _variants([found])),
+        cluster=found.cluster,
+        api_version=str(found.manifest.get("apiVersion", "")),
+        is_ready=found.is_ready,
+        facts=facts,
+        findings=findings,
+        manifest=found.manifest,
+    )
+
+
+def _condition(wanted: PolicyFilter) -> Q:
+    condition = Q()
+    if wanted.cluster:
+        condition &= Q(cluster__name=wanted.cluster)
+    if wanted.kind:
+        condition &= Q(kind=wanted.kind)
+    if wanted.text:
+        condition &= Q(name__icontains=wanted.text)
+    if wanted.written in (OURS, OTHERS):
+        unwritten = Q(variant_name="")
+        condition &= unwritten if wanted.written == OTHERS else ~unwritten
+    return condition
+
+
+def _with_cluster(rows: QuerySet[ObservedPolicy]) -> QuerySet[ObservedPolicy]:
+    ordered = rows.select_related("cluster").defer("cluster__credential")
+    return ordered.order_by("cluster__name", "name", "kind")
+
+
+def _variants(rows: list[ObservedPolicy]) -> dict[tuple[int, str], int]:
+    names = {row.variant_name for row in rows if row.variant_name}
+    known = Variant.objects.filter(name__in=names)
+    return {(c, n): pk for c, n, pk in known.values_list("cluster_id", "name", "pk")}
+
+
+def _row(
+    found: ObservedPolicy,
+    findings: tuple[LintFinding, ...],
+    variants: dict[tuple[int, str], int],
+) -> PolicyRow:
+    policy = Policy(found.manifest)
+    counts = Counter(finding.severity for finding in findings)
+    return PolicyRow(
+        cluster=found.cluster.name,
+        kind=found.kind,
+        name=found.name,
+        variant_id=variants.get((found.cluster_id, found.variant_name)),
+        owner="secprof" if found.variant_name else owner_of(policy),
+        action=action_of(policy),
+        errors=counts[Severity.ERROR],
+        warnings=counts[Severity.WARNING],
+        notes=counts[Severity.INFO],
+    )
