@@ -26,7 +26,7 @@ from policies.cluster.errors import (
 from policies.cluster.gateway import Gateway, Manifest, Verb
 from policies.cluster.writes import write
 from policies.domain.answers import AnswerOutcome, PodAnswer
-from policies.domain.library import VariantSpec, probe_pods
+from policies.domain.library import ObjectRole, Target, VariantSpec, probe_pods
 from policies.domain.lifecycle import FlipVerb, StepKind
 from policies.domain.observed import policy_digest, read_policy
 from policies.domain.plans import ABSENT, Plan, PlannedObject, gates_away, what_moved
@@ -242,9 +242,14 @@ def _prove(
 
 
 def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
-    """Name the policies whose word counts: the twins alone for a refusal, every one of ours elsewhere."""
+    """Name the objects whose word counts: the twins alone for a refusal, every one of ours elsewhere."""
     only_twins = step.kind == StepKind.PROVE_REFUSED.value
-    return tuple(o.name for o in run.plan.objects if o.role == "twin" or not only_twins)
+    # A native policy says nothing by itself: its bindings do, in its name and theirs.
+    return tuple(
+        o.name
+        for o in run.plan.objects
+        if not only_twins or o.role == ObjectRole.TWIN or o.kind == Target.NATIVE
+    )
 
 
 def _ask(run: StepRun, namespace: str, pod: dict[str, Any], policies: tuple[str, ...]) -> PodAnswer:

@@ -1,4 +1,4 @@
-"""A small sandbox company with two teams, and both kinds of policy."""
+"""A small sandbox company with two teams, and every kind of policy."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from policies.actions import clusters
+from policies.actions import clusters, steps
+from policies.domain.library import Target
 from policies.models import Cluster
 from sandbox.control import Sandbox
+from sandbox.controllers import roll_out
+from sandbox.store import Manifest
 from tests.integration.actions.watched import Hand, WatchedGateway
 from tests.world import GOOD, People, World, deployment, kyverno
 
@@ -20,6 +23,16 @@ class SandboxWorld(World):
     def __init__(self, people: People, sandbox: Sandbox, cluster: Cluster) -> None:
         super().__init__(people, cluster, sandbox.scan)
         self.sandbox = sandbox
+
+    def rolled_out(self, name: str, replicas: int, **options: str) -> Manifest:
+        """A Deployment of team-a with what its controllers would have made of it."""
+
+        def make(manifest: Manifest) -> Manifest:
+            return self.sandbox.apply_manifest(manifest, forced=True).manifest
+
+        stored = make(deployment("team-a", name, GOOD, replicas=replicas))
+        roll_out(stored, make, options)
+        return stored
 
 
 @pytest.fixture
@@ -57,6 +70,18 @@ def hand(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Hand:
     return hand
 
 
-@pytest.fixture(params=["ClusterPolicy", "ValidatingPolicy"])
+@pytest.fixture(params=[target.value for target in Target])
 def target(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture(params=[Target.CLUSTER_POLICY.value, Target.VALIDATING_POLICY.value])
+def kyverno_target(request: pytest.FixtureRequest) -> str:
+    """Those that Kyverno stands behind."""
+    return request.param
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps give up on a cluster that does not answer at once."""
+    monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.05)

@@ -5,9 +5,10 @@ from django.db import IntegrityError, transaction
 
 from policies.actions import flips, rollouts
 from policies.actions.errors import Busy, Refused
+from policies.actions.specs import resource_of
 from policies.actions.steps import Outcome, StepRun
-from policies.cluster.gateway import CLUSTER_POLICIES, VALIDATING_POLICIES
 from policies.domain.authority import NotAllowed
+from policies.domain.library import Target
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, WrongState
 from policies.domain.readiness import Verdict
 from policies.models import AuditEvent, Flip, ObservedPolicy, RolloutStep, Stage, Variant
@@ -126,15 +127,18 @@ def test_policy_edited_by_hand_between_approval_and_apply_writes_nothing(
 
 
 def edit_audit_policy(world: SandboxWorld, variant: Variant) -> None:
-    resource = CLUSTER_POLICIES if variant.target == "ClusterPolicy" else VALIDATING_POLICIES
-    manifest = world.sandbox.get(resource, variant.name)
-    hook = manifest["spec"].setdefault("webhookConfiguration", {})
-    hook["timeoutSeconds"] = 7
+    manifest = world.sandbox.get(resource_of(variant.target, variant.api_version), variant.name)
+    if variant.target == Target.NATIVE:
+        manifest["spec"]["failurePolicy"] = "Ignore"
+    else:
+        manifest["spec"].setdefault("webhookConfiguration", {})["timeoutSeconds"] = 7
     world.sandbox.apply_manifest(manifest)
 
 
-def test_engine_down_refuses_the_flip_with_that_reason(world: SandboxWorld, target: str) -> None:
-    variant = world.installed(target)
+def test_engine_down_refuses_the_flip_with_that_reason(
+    world: SandboxWorld, kyverno_target: str
+) -> None:
+    variant = world.installed(kyverno_target)
     world.sandbox.set_fault(Fault.ENGINE_DOWN)
 
     with pytest.raises(Exception, match="(?i)engine down"):

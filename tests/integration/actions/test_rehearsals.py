@@ -83,8 +83,9 @@ def test_rehearse_asks_once_for_equal_pods_and_not_for_owned_ones(
 
 
 def test_rehearse_while_the_engine_is_silent_fails_and_judges_nothing(
-    world: SandboxWorld, variant: Variant
+    world: SandboxWorld, kyverno_target: str
 ) -> None:
+    variant = world.installed(kyverno_target)
     before = Rehearsal.objects.get(namespace="team-a", is_latest=True)
     world.sandbox.set_fault(Fault.ENGINE_DOWN)
 
