@@ -9,41 +9,55 @@ import msgspec
 import pytest
 
 from policies.cluster.gateway import POLICY_REPORTS, Manifest
-from policies.domain.controls import Control
-from policies.domain.library import ObjectRole, Target, VariantSpec, compile_objects
+from policies.domain.controls import BASE_CONTROLS, Control
+from policies.domain.library import (
+    API_VERSIONS,
+    ObjectRole,
+    Target,
+    VariantSpec,
+    compile_objects,
+)
 from policies.domain.objects import PolicyReport, WorkloadKind
+from policies.domain.parameters import Parameters
 from policies.domain.reports import Outcome, read_results
 from tests.contract.clusters import Cluster, own_name
 from tests.contract.planes import eventually
+from tests.contract.words import failures, rule_name
 from tests.unit.domain.seccomp_cases import LH, RD, UN, container, pod, wrapped
 
 C1, C2 = Control.REQUIRE_SECCOMP, Control.DENY_UNCONFINED_SECCOMP
+C3, C4 = Control.REQUIRE_APPARMOR, Control.DENY_UNCONFINED_APPARMOR
+ORDER = (C2, C4, C1, C3)
+"""In which a ValidatingPolicy judges; it stops at the first that fails."""
+AA = {"appArmorProfile": {"type": "RuntimeDefault"}}
+NO_AA = {"appArmorProfile": {"type": "Unconfined"}}
 UNSET = pod(container("c"))
+
+
+def confined(spec: Manifest, profile: Manifest = AA) -> Manifest:
+    """The same pod with an AppArmor profile of its own."""
+    return {**spec, "securityContext": {**spec.get("securityContext", {}), **profile}}
+
+
 BODIES: dict[str, tuple[Manifest, frozenset[Control]]] = {
-    "good": (pod(container("c"), profile=RD), frozenset()),
-    "localhost": (pod(container("c", LH)), frozenset()),
+    "good": (confined(pod(container("c"), profile=RD)), frozenset()),
+    "localhost": (confined(pod(container("c", LH))), frozenset()),
     "windows": (pod(container("c"), os="windows"), frozenset()),
-    "unset": (UNSET, frozenset({C1})),
-    "one-unset": (pod(container("a", RD), container("b")), frozenset({C1})),
-    "init-unset": (pod(container("a", RD), init=(container("i"),)), frozenset({C1})),
-    "unconfined": (pod(container("c"), profile=UN), frozenset({C1, C2})),
-    "overridden": (pod(container("c", UN), profile=RD), frozenset({C1, C2})),
+    "unset": (UNSET, frozenset({C1, C3})),
+    "one-unset": (confined(pod(container("a", RD), container("b"))), frozenset({C1})),
+    "init-unset": (confined(pod(container("a", RD), init=(container("i"),))), frozenset({C1})),
+    "unconfined": (confined(pod(container("c"), profile=UN)), frozenset({C1, C2})),
+    "overridden": (pod(container("c", UN), profile=RD), frozenset({C1, C2, C3})),
     "sidecar": (
-        pod(container("c"), profile=RD, init=(container("s", UN, restartPolicy="Always"),)),
+        confined(
+            pod(container("c"), profile=RD, init=(container("s", UN, restartPolicy="Always"),))
+        ),
         frozenset({C1, C2}),
     ),
+    "no-apparmor": (pod(container("a", RD, **AA), container("b", RD)), frozenset({C3})),
+    "bad-apparmor": (confined(pod(container("c"), profile=RD), NO_AA), frozenset({C3, C4})),
 }
 """By name: the pod spec, and which controls it fails."""
-KINDS = {
-    WorkloadKind.POD: "",
-    WorkloadKind.DEPLOYMENT: "autogen-",
-    WorkloadKind.STATEFUL_SET: "autogen-",
-    WorkloadKind.DAEMON_SET: "autogen-",
-    WorkloadKind.REPLICA_SET: "autogen-",
-    WorkloadKind.REPLICATION_CONTROLLER: "autogen-",
-    WorkloadKind.JOB: "autogen-",
-    WorkloadKind.CRON_JOB: "autogen-cronjob-",
-}
 
 
 @dataclass(frozen=True)
@@ -57,14 +71,6 @@ class Reported:
     def is_cluster_policy(self) -> bool:
         return self.spec.target is Target.CLUSTER_POLICY
 
-    def message(self, control: Control) -> str:
-        spec = compile_objects(self.spec, ())[0].manifest["spec"]
-        if self.is_cluster_policy:
-            return str(
-                next(r for r in spec["rules"] if r["name"] == control)["validate"]["message"]
-            )
-        return str(spec["validations"][(C2, C1).index(control)]["message"])
-
 
 def workloads() -> Iterator[tuple[WorkloadKind, str, frozenset[Control]]]:
     """Every pod shape as a Pod, and a bad and a good one of every kind."""
@@ -77,8 +83,11 @@ def workloads() -> Iterator[tuple[WorkloadKind, str, frozenset[Control]]]:
 
 
 @pytest.fixture(scope="module")
-def reported(cluster: Cluster, spec: VariantSpec) -> Iterator[Reported]:
+def reported(cluster: Cluster, kyverno_spec: VariantSpec) -> Iterator[Reported]:
     """All the workloads stand, then the policy, then the reports."""
+    spec = replace(
+        kyverno_spec, template="confined-pods", parameters=Parameters(controls=BASE_CONTROLS)
+    )
     namespace = cluster.make_namespace("rep")
     made = list(workloads())
     for kind, name, _ in made:
@@ -98,7 +107,7 @@ def name_of(kind: WorkloadKind, name: str) -> str:
 def is_judged(spec: VariantSpec, kind: WorkloadKind) -> bool:
     if kind is WorkloadKind.REPLICATION_CONTROLLER:
         return spec.target is Target.CLUSTER_POLICY
-    return kind in KINDS
+    return kind is not WorkloadKind.POD_TEMPLATE
 
 
 @pytest.mark.parametrize(
@@ -108,13 +117,15 @@ def test_results_are_those_that_kyverno_gives(
     reported: Reported, kind: WorkloadKind, name: str, failed: frozenset[Control]
 ) -> None:
     found = reported.results.get((kind, name_of(kind, name)), ())
+    manifest = wrapped(kind, BODIES[name][0], name=name_of(kind, name))
 
+    assert {control for control, _ in failures(reported.spec, manifest)} == failed
     if not is_judged(reported.spec, kind):
         assert found == ()
     elif reported.is_cluster_policy:
-        assert [shown(r) for r in found] == by_rule(reported, KINDS[kind], failed)
+        assert [shown(r) for r in found] == by_rule(reported, manifest)
     else:
-        assert [shown(r) for r in found] == by_policy(reported, failed)
+        assert [shown(r) for r in found] == by_policy(reported, manifest)
 
 
 def shown(result: Manifest) -> Manifest:
@@ -123,33 +134,33 @@ def shown(result: Manifest) -> Manifest:
     return {key: value for key, value in result.items() if key != "timestamp"}
 
 
-def by_rule(reported: Reported, prefix: str, failed: frozenset[Control]) -> list[Manifest]:
+def by_rule(reported: Reported, manifest: Manifest) -> list[Manifest]:
+    said = dict(failures(reported.spec, manifest))
+    rules = sorted((rule_name(control, manifest["kind"]), control) for control in ORDER)
     return [
         {
             "policy": reported.spec.name,
-            "rule": f"{prefix}{control}",
-            "result": "fail" if control in failed else "pass",
-            "message": reported.message(control)
-            if control in failed
-            else f"Validation rule '{prefix}{control}' passed.",
+            "rule": rule,
+            "result": "fail" if control in said else "pass",
+            "message": said.get(control, f"Validation rule '{rule}' passed."),
             "source": "kyverno",
             "scored": True,
             "properties": {"process": "background scan"},
         }
-        for control in (C2, C1)
+        for rule, control in rules
     ]
 
 
-def by_policy(reported: Reported, failed: frozenset[Control]) -> list[Manifest]:
-    first = next((control for control in (C2, C1) if control in failed), None)
+def by_policy(reported: Reported, manifest: Manifest) -> list[Manifest]:
+    first = next(iter(failures(reported.spec, manifest)), None)
     properties = {"process": "background scan"}
     if first is not None:
-        properties["cel.validationIndex"] = str((C2, C1).index(first))
+        properties["cel.validationIndex"] = str(ORDER.index(first[0]))
     return [
         {
             "policy": reported.spec.name,
             "result": "fail" if first else "pass",
-            "message": reported.message(first) if first else "success",
+            "message": first[1] if first else "success",
             "source": "KyvernoValidatingPolicy",
             "scored": True,
             "properties": properties,
@@ -250,15 +261,20 @@ ANNOTATIONS = {
 }
 
 
-def test_annotations_of_a_policy_shape_its_results(cluster: Cluster, spec: VariantSpec) -> None:
+def test_annotations_of_a_policy_shape_its_results(
+    cluster: Cluster, kyverno_spec: VariantSpec
+) -> None:
     namespace = cluster.make_namespace("ann")
-    (compiled,) = compile_objects(replace(spec, name=own_name("ann")), ())
+    (compiled,) = compile_objects(replace(kyverno_spec, name=own_name("ann")), ())
     for kind in (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET, WorkloadKind.POD):
         cluster.apply(wrapped(kind, UNSET, name=name_of(kind, "unset")), namespace)
-    metadata = {**compiled.manifest["metadata"], "annotations": ANNOTATIONS}
-    edited = {**compiled.manifest, "metadata": metadata}
+    metadata = compiled.manifest["metadata"]
+    annotations = {**metadata["annotations"], **ANNOTATIONS}
+    edited = {**compiled.manifest, "metadata": {**metadata, "annotations": annotations}}
     kinds = {WorkloadKind.POD, WorkloadKind.DEPLOYMENT}
-    if spec.target is Target.VALIDATING_POLICY:  # its derived variants are chosen in its spec
+    if (
+        kyverno_spec.target is Target.VALIDATING_POLICY
+    ):  # its derived variants are chosen in its spec
         kinds.add(WorkloadKind.STATEFUL_SET)
     cluster.create([replace(compiled, manifest=edited)])
     try:
@@ -272,3 +288,33 @@ def test_annotations_of_a_policy_shape_its_results(cluster: Cluster, spec: Varia
     (result, *_) = (r for r in found[("Pod", "pod-unset")] if r["result"] != "pass")
     assert (result["result"], result.get("scored")) == ("warn", None)
     assert (result["category"], result["severity"]) == ("Pod Security", "medium")
+
+
+def test_native_policy_makes_no_results_of_its_own(reported: Reported) -> None:
+    spec = replace(
+        reported.spec,
+        name=own_name("vap"),
+        target=Target.NATIVE,
+        api_version=API_VERSIONS[Target.NATIVE][0],
+    )
+    objects, namespace = compile_objects(spec, []), reported.cluster.make_namespace("vap")
+    reported.cluster.create(objects)
+    try:
+        manifest = wrapped(WorkloadKind.POD, UNSET, name="late")
+        eventually(
+            lambda: reported.cluster.try_out(manifest, namespace).warnings,
+            lambda said: any(spec.name in text for text in said),
+        )
+        reported.cluster.apply(manifest, namespace)
+        # What is new has been judged, and still nobody speaks of the native policy.
+        reported.cluster.wait_reports(reported.spec.name, namespace, [("Pod", "late")])
+        named = {
+            result["policy"]
+            for report in reported.cluster.items(POLICY_REPORTS, namespace)
+            for result in report["results"]
+        }
+    finally:
+        reported.cluster.remove(objects)
+
+    assert reported.spec.name in named
+    assert spec.name not in named
