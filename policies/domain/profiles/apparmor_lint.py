@@ -140,7 +140,7 @@ def _gaps(block: Block) -> Iterator[Finding]:
             yield _found(block, f"no-{flag.replace('_', '-')}", Severity.INFO, what, f"Add {flag}.")
     if not any(_runs(rule) for rule in rules):
         what = "No rule allows to run a program: the container can start nothing beyond its first process."
-        fix = "Grant what it runs, for example /app/bin/* ix,."
+        fix = "Grant what it runs: “/app/bin/* ix,” for example."
         yield _found(block, "no-exec-rule", Severity.WARNING, what, fix)
     if not any(rule.kind in {"capability", "all"} for rule in rules):
         what = "No rule grants a capability: a process that needs one is refused, even as root."

@@ -111,7 +111,7 @@ def steps(wish: Wish) -> tuple[Step, ...]:
         Step("Stop recording", _stop(wish), "shell", _stop_note(wish)),
         Step(
             "Fetch the profile and import it here",
-            f"kubectl get {_resource(wish)} -o yaml -l spo.x-k8s.io/recording-id={wish.name}\n",
+            f"kubectl get {_resource(wish)} -o yaml \\\n  -l spo.x-k8s.io/recording-id={wish.name}\n",
             "shell",
             f"Profiles are named {wish.name}-CONTAINER.",
         ),

@@ -26,7 +26,7 @@ _TITLES = {
     (Mechanism.SECCOMP, Question.VALID): "Valid by OCI",
     (Mechanism.SECCOMP, Question.PORTABLE): "Portable",
     (Mechanism.SECCOMP, Question.USABLE): "Usable",
-    (Mechanism.APPARMOR, Question.VALID): "Compiles",
+    (Mechanism.APPARMOR, Question.VALID): "Valid",
     (Mechanism.APPARMOR, Question.ENFORCING): "Enforces",
     (Mechanism.APPARMOR, Question.USABLE): "Usable",
 }
@@ -151,7 +151,9 @@ def uses(mechanism: Mechanism, name: str, check: Check) -> tuple[Use, ...]:
     if mechanism is Mechanism.SECCOMP:
         values = [(_PLACES[p], localhost_value(mechanism, name, p)) for p in Place]
     else:
-        values = [(f"The profile {n}, loaded on the node", n) for n in check.names]
+        values = [(f"The profile {n}, loaded from the text", n) for n in check.names]
+        if name not in check.names:
+            values.append(("Installed by the operator, which loads it by its own name", name))
     return tuple(Use(title, value, security_context(mechanism, value)) for title, value in values)
 
 

@@ -109,6 +109,7 @@ def test_apparmor_page_names_what_is_cancelled_and_why_it_is_not_exported(
     assert "“deny /** w” in line 16 cancels “/tmp/** rw” in line 12" in shown
     assert "would allow more than the text" in shown
     assert "localhostProfile: k8s-web-app" in shown
+    assert "localhostProfile: shop" in shown
 
 
 def test_versions_are_compared_whole_page_or_fragment(browser: Browser) -> None:
