@@ -103,9 +103,10 @@ class Plane:
         *,
         subresource: str = "",
         content_type: str = MERGE_PATCH,
+        dry_run: bool = False,
     ) -> Reply:
         path = object_path(manifest, namespace) + (f"/{subresource}" if subresource else "")
-        return self.send("PATCH", path, change, content_type=content_type)
+        return self.send("PATCH", path, change, dry_run=dry_run, content_type=content_type)
 
     def delete(self, manifest: Manifest, namespace: str = "") -> Reply:
         options = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
