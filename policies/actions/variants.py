@@ -12,15 +12,19 @@ from policies.actions.errors import Busy, Refused
 from policies.actions.specs import resources_of
 from policies.cluster.gateway import Gateway
 from policies.domain.authority import Act, Actor, require
+from policies.domain.controls import Mechanism
 from policies.domain.library import (
     API_VERSIONS,
+    TEMPLATES,
     InvalidVariant,
     Target,
     VariantSpec,
     compile_objects,
 )
+from policies.domain.library.targets import TargetFacts, choose, unsafe, version_of
 from policies.domain.parameters import Parameters
 from policies.models import Cluster, Variant, VariantRevision
+from policies.queries.installed import OutdatedList, outdated_lists, with_installed
 
 WEB_PATIENCE_SECONDS = 10.0
 
@@ -35,22 +39,26 @@ def create_variant(
     by: Actor,
     now: datetime,
 ) -> Variant:
-    """Create a variant of a template on one cluster, in the newest API version that it serves, and collect anew.
+    """Create a variant of a template on one cluster, in the newest API version that is safe there, and collect anew.
 
-    Raises Refused for parameters that make no variant or a kind that is not served, ClusterError.
+    Without a target the cluster's facts choose one. The list of installed profiles is filled in, where it is asked for
+    and known. Raises Refused for parameters that make no variant, and for a kind that is not served or not safe;
+    ClusterError.
     """
     require(by, Act.CREATE_VARIANT)
     cluster = Cluster.objects.get(pk=cluster_id)
+    if template not in TEMPLATES:
+        raise Refused(f"There is no template {template!r}.")
     with connected(cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
-        chosen = _target(gateway, target)
-        version = served_version(gateway, chosen)
+        facts = _facts(gateway, cluster)
+    chosen, version = _target(facts, template, target)
     spec = _checked(
         lambda: VariantSpec(
             name=name,
             template=template,
             target=chosen,
             api_version=version,
-            parameters=parameters,
+            parameters=with_installed(cluster, template, parameters, now=now),
         )
     )
     variant = Variant(
@@ -104,6 +112,27 @@ def edit_variant(
     if not note.strip():
         raise Refused("Say what changes and why: it is read before the next install.")
     return _revise(variant, parameters, note.strip(), based_on, by=by, now=now)
+
+
+def refresh_installed(*, variant_id: int, by: Actor, now: datetime) -> Variant:
+    """Bring a variant's lists of installed profiles in line with what lies on the nodes, as a revision of its own.
+
+    Raises Refused when they are in line already, Busy when somebody edits at the same moment.
+    """
+    require(by, Act.CREATE_VARIANT)
+    variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    outdated = outdated_lists(variant, now=now)
+    if not outdated:
+        raise Refused("The list says what lies on the nodes already, as far as that is known.")
+    wanted = Parameters.from_json(variant.parameters)
+    fresh = with_installed(variant.cluster, variant.template, wanted, now=now)
+    note = " ".join(_list_note(each) for each in outdated)
+    return _revise(variant, fresh, note, variant.revision_number, by=by, now=now)
+
+
+def _list_note(outdated: OutdatedList) -> str:
+    changes = [f"+ {name}" for name in outdated.added] + [f"- {name}" for name in outdated.removed]
+    return f"Installed {outdated.mechanism} profiles: {', '.join(changes) or 'none'}."
 
 
 def _revise(
@@ -177,35 +206,47 @@ def _collect_anew(cluster_id: int, *, now: datetime) -> None:
     dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=cluster_id)
 
 
-def _target(gateway: Gateway, target: str | None) -> Target:
-    if target is None:
-        return _usual_target(gateway)
+def _facts(gateway: Gateway, cluster: Cluster) -> TargetFacts:
+    """Say what is known of a cluster that decides which kinds of policies are safe there."""
+    served = frozenset(
+        (target, version)
+        for target in Target
+        for version in API_VERSIONS[target]
+        if all(gateway.serves(resource) for resource in resources_of(target, version))
+    )
+    kubernetes = gateway.version().minor
+    return TargetFacts(
+        kubernetes=kubernetes if kubernetes > (0, 0) else None,
+        kyverno=version_of(cluster.kyverno_version),
+        has_kyverno=any(target is not Target.NATIVE for target, _ in served),
+        served=served,
+    )
+
+
+def _target(facts: TargetFacts, template: str, wanted: str | None) -> tuple[Target, str]:
+    """Choose kind and API version, or check the kind that a person chose. Raises Refused."""
+    mechanisms = TEMPLATES[template].mechanisms
+    if wanted is None:
+        choice = choose(facts, mechanisms)
+        if choice is None:
+            raise Refused("No kind of policy is safe on this cluster.", _hazards(facts, mechanisms))
+        return choice.target, choice.api_version
     try:
-        return Target(target)
+        target = Target(wanted)
     except ValueError as error:
         raise Refused(f"There is no such choice: {error}.") from error
-
-
-def _usual_target(gateway: Gateway) -> Target:
-    """Choose the first kind of policy that the cluster serves."""
-    for target in Target:
-        if _newest_served(gateway, target):
-            return target
-    raise Refused("This cluster serves no kind of policy that secprof writes.")
-
-
-def served_version(gateway: Gateway, target: Target) -> str:
-    """Find the newest API version of a target that the cluster serves. Raises Refused."""
-    version = _newest_served(gateway, target)
-    if not version:
+    served = [v for v in API_VERSIONS[target] if (target, v) in facts.served]
+    if not served:
         raise Refused(
             f"This cluster does not serve {target}. Install Kyverno or choose another kind."
         )
-    return version
+    hazards = [unsafe(target, version, facts, mechanisms) for version in served]
+    for version, hazard in zip(served, hazards, strict=True):
+        if hazard is None:
+            return target, version
+    raise Refused(f"{target} is not safe on this cluster: {hazards[0]}")
 
 
-def _newest_served(gateway: Gateway, target: Target) -> str:
-    for version in API_VERSIONS[target]:
-        if all(gateway.serves(resource) for resource in resources_of(target, version)):
-            return version
-    return ""
+def _hazards(facts: TargetFacts, mechanisms: tuple[Mechanism, ...]) -> tuple[str, ...]:
+    found = (unsafe(target, API_VERSIONS[target][0], facts, mechanisms) for target in Target)
+    return tuple(f"{target}: {said}" for target, said in zip(Target, found, strict=True) if said)

@@ -48,9 +48,8 @@ class VariantRevision(models.Model):
     api_version = models.CharField(max_length=60)
     note = models.TextField(blank=True)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )
-    """None when secprof itself brought the list of installed profiles up to date."""
     created_at = models.DateTimeField()
 
     class Meta:

@@ -151,7 +151,7 @@ def _wishes(variant: Variant) -> Iterator[Wish]:
             number=row.number,
             parameters=Parameters.from_json(row.parameters),
             note=row.note,
-            created_by=row.created_by.get_username() if row.created_by else "system",
+            created_by=row.created_by.get_username(),
             created_at=row.created_at,
         )
 

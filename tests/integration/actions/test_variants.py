@@ -7,10 +7,10 @@ import pytest
 from policies.actions import variants
 from policies.actions.errors import Busy, Refused
 from policies.cluster.errors import Unreachable
-from policies.cluster.gateway import Resource
+from policies.cluster.gateway import Resource, ServerVersion
 from policies.domain.authority import SYSTEM, NotAllowed
 from policies.domain.parameters import Parameters
-from policies.models import AuditEvent, Variant, VariantRevision
+from policies.models import AuditEvent, Cluster, Variant, VariantRevision
 from sandbox.faults import Fault
 from sandbox.gateway import SandboxGateway
 from tests.integration.actions.conftest import SandboxWorld
@@ -128,6 +128,33 @@ def test_create_variant_twice_is_refused(world: SandboxWorld) -> None:
 
     with pytest.raises(Refused, match="prod has a variant require-seccomp already"):
         create(world, target="ValidatingPolicy")
+
+
+@pytest.mark.parametrize(
+    ("minor", "kyverno", "changes", "says"),
+    [
+        ("v1.29.4", "v1.19.1", {"template": "apparmor"}, "drops appArmorProfile"),
+        ("v1.36.3", "v1.20.0", {}, "a rollback could be refused"),
+        ("v1.36.3", "", {}, "version of Kyverno is not known"),
+        ("v1.29.4", "v1.19.1", {"template": "apparmor", "target": None}, "No kind of policy"),
+    ],
+)
+def test_create_variant_of_what_is_not_safe_is_refused_with_the_reason(
+    world: SandboxWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    minor: str,
+    kyverno: str,
+    changes: dict[str, Any],
+    says: str,
+) -> None:
+    monkeypatch.setattr(SandboxGateway, "version", lambda _: ServerVersion(minor))
+    Cluster.objects.update(kyverno_version=kyverno)
+    parameters = USUAL[changes.get("template", "seccomp")]
+
+    with pytest.raises(Refused, match=says):
+        create(world, parameters=parameters, **changes)
+
+    assert not Variant.objects.exists()
 
 
 def test_create_and_edit_take_an_operator_and_a_person(world: SandboxWorld) -> None:
