@@ -22,6 +22,7 @@ class Act(StrEnum):
     COLLECT = "start a collection run"
     CREATE_VARIANT = "create a variant"
     REHEARSE = "rehearse a policy"
+    VALIDATE = "validate a policy"
     REQUEST_FLIP = "request a flip"
     DECIDE_FLIP = "approve or decline a flip"
     WITHDRAW_FLIP = "withdraw this flip"
@@ -38,6 +39,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.COLLECT: frozenset({Role.ADMIN, Role.OPERATOR, Role.APPROVER}),
     Act.CREATE_VARIANT: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.REHEARSE: frozenset({Role.ADMIN, Role.OPERATOR, Role.APPROVER}),
+    Act.VALIDATE: frozenset({Role.ADMIN, Role.OPERATOR, Role.APPROVER}),
     Act.REQUEST_FLIP: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.DECIDE_FLIP: frozenset({Role.ADMIN, Role.APPROVER}),
     Act.WITHDRAW_FLIP: frozenset({Role.ADMIN, Role.OPERATOR}),

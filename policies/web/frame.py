@@ -26,7 +26,7 @@ class Section:
 
 _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
-    ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review")),
+    ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review", "validation")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
     ("Policies", "policies:variants", "page", ("variant", "polic")),
     ("Posture", "policies:posture", "layers", ("posture",)),

@@ -39,6 +39,7 @@ _GATES = {
     "fail": Mark("Fail", "triangle", Tone.WARN),
     "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
 }
+_CHECKS = {**_GATES, "not-run": Mark("Not run", "ring", Tone.PLAIN)}
 _FLIPS = {
     "requested": Mark("Waits for a decision", "ring", Tone.WARN),
     "approved": Mark("Approved", "half", Tone.MOTION),
@@ -203,6 +204,7 @@ _SEVERITIES = {
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
     "gate": _GATES,
+    "check": _CHECKS,
     "flip": _FLIPS,
     "rollout": {**_FLIPS, **_ROLLOUTS},
     "step": _STEPS,

@@ -17,6 +17,7 @@ from policies.web.views import (
     reviews,
     session,
     trail,
+    validation,
     variant_forms,
     variants,
 )
@@ -43,6 +44,7 @@ urlpatterns = [
         reviews.rehearse,
         name="review-rehearse",
     ),
+    path("validation/<int:variant_id>/<str:namespace>/", validation.panel, name="validation"),
     path("variants/", variants.index, name="variants"),
     path("variants/new/", variant_forms.new, name="variant-new"),
     path("variants/compare/", variants.compare, name="variant-compare"),

@@ -42,6 +42,7 @@ _TEXTS = {
     "inventory.profile_declared": "declared {value} on the node pool {pool} of {cluster}",
     "inventory.profile_withdrawn": "withdrew {value} from the node pool {pool} of {cluster}",
     "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
+    "validation.run": "validated {variant} in {namespaces} on {cluster}",
     "flip.requested": "asked to {what}",
     "flip.approved": "approved: {what}",
     "flip.declined": "declined: {what}",
