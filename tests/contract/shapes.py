@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import msgspec
 
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
-from policies.domain.controls import SECCOMP_CONTROLS
+from policies.domain.controls import BASE_CONTROLS
 from policies.domain.library import (
+    TEMPLATES,
     CompiledObject,
     ObjectRole,
     Target,
@@ -28,10 +29,44 @@ from tests.contract.planes import (
 )
 from tests.unit.domain.seccomp_cases import RD, UN, container, pod, wrapped
 
-BOTH = SECCOMP_CONTROLS
 BAD_SPEC = pod(container("c", UN))
 UNSET_SPEC = pod(container("c"))
 GOOD_SPEC = pod(container("c"), profile=RD)
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Pod specs that a template with its usual parameters refuses or admits."""
+
+    bad: Manifest
+    unset: Manifest
+    good: Manifest
+    bad_debug: Manifest
+    """A container that does not belong into the good pod."""
+
+
+_GOOD_APPARMOR = {"seccompProfile": RD, "appArmorProfile": RD}
+PODS = {
+    "seccomp": Pods(BAD_SPEC, UNSET_SPEC, GOOD_SPEC, container("debug-bad", UN)),
+    "apparmor": Pods(
+        pod(container("c", appArmorProfile=UN)),
+        UNSET_SPEC,
+        pod(container("c"), appArmorProfile=RD),
+        container("debug-bad", appArmorProfile=UN),
+    ),
+    # Bad by one mechanism alone.
+    "confined-pods": Pods(
+        pod(container("c", RD, appArmorProfile=UN)),
+        UNSET_SPEC,
+        pod(container("c"), **_GOOD_APPARMOR),
+        container("debug-bad", UN, appArmorProfile=RD),
+    ),
+}
+"""By template."""
+CONTROLS = {
+    name: tuple(c for c in template.controls if c in BASE_CONTROLS)
+    for name, template in TEMPLATES.items()
+}
 
 
 @dataclass
@@ -42,6 +77,16 @@ class Shape:
     spec: VariantSpec
     home: str
     neighbour: str
+
+    @property
+    def pods(self) -> Pods:
+        return PODS[self.spec.template]
+
+    @property
+    def auditor(self) -> str:
+        """The object that warns."""
+        native = self.spec.target is Target.NATIVE
+        return f"{self.spec.name}-audit" if native else self.spec.name
 
     @property
     def twin(self) -> str:
@@ -82,29 +127,38 @@ def of(kind: WorkloadKind, spec: Manifest, name: str) -> Manifest:
     return wrapped(kind, spec, name=name)
 
 
-def violators() -> tuple[Manifest, ...]:
+def violators(pods: Pods) -> tuple[Manifest, ...]:
     """What stands in the namespace before any policy does."""
-    held = of(WorkloadKind.POD, BAD_SPEC, "held")
+    held = of(WorkloadKind.POD, pods.bad, "held")
     held["metadata"]["finalizers"] = ["secprof.io/shape"]
-    running = of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "running")
+    running = of(WorkloadKind.DEPLOYMENT, pods.bad, "running")
     running["spec"]["replicas"] = 1
     return (
-        of(WorkloadKind.POD, BAD_SPEC, "old-bad"),
-        of(WorkloadKind.POD, UNSET_SPEC, "old-unset"),
-        of(WorkloadKind.POD, GOOD_SPEC, "old-good"),
+        of(WorkloadKind.POD, pods.bad, "old-bad"),
+        of(WorkloadKind.POD, pods.unset, "old-unset"),
+        of(WorkloadKind.POD, pods.good, "old-good"),
         held,
         running,
-        of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "doomed"),
-        of(WorkloadKind.CRON_JOB, BAD_SPEC, "nightly"),
+        of(WorkloadKind.DEPLOYMENT, pods.bad, "doomed"),
+        of(WorkloadKind.CRON_JOB, pods.bad, "nightly"),
     )
 
 
-def new_shape(plane: Plane, key: str, target: Target, api_version: str) -> Shape:
+def new_shape(
+    plane: Plane,
+    key: str,
+    target: Target,
+    api_version: str,
+    *,
+    template: str = "seccomp",
+    parameters: Parameters | None = None,
+) -> Shape:
     spec = VariantSpec(
         name=f"shape-{key}",
+        template=template,
         target=target,
         api_version=api_version,
-        parameters=Parameters(controls=BOTH),
+        parameters=parameters or Parameters(controls=CONTROLS[template]),
     )
     shape = Shape(plane, spec, f"shape-{key}-home", f"shape-{key}-next")
     shape.clear()
@@ -115,11 +169,11 @@ def new_shape(plane: Plane, key: str, target: Target, api_version: str) -> Shape
     return shape
 
 
-def debug(shape: Shape, name: str, profile: Manifest | None) -> Reply:
+def debug(shape: Shape, debugger: Manifest) -> Reply:
     """Do what `kubectl debug` does to the good pod."""
     return shape.plane.patch(
-        of(WorkloadKind.POD, GOOD_SPEC, "old-good"),
-        {"spec": {"ephemeralContainers": [container(name, profile)]}},
+        of(WorkloadKind.POD, shape.pods.good, "old-good"),
+        {"spec": {"ephemeralContainers": [debugger]}},
         shape.home,
         subresource="ephemeralcontainers",
         content_type=STRATEGIC_PATCH,
@@ -128,14 +182,12 @@ def debug(shape: Shape, name: str, profile: Manifest | None) -> Reply:
 
 def own_webhooks(shape: Shape, policy: str) -> list[Manifest]:
     path = path_of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
-    found = [
+    return [
         webhook
         for configuration in shape.plane.send("GET", path).body["items"]
         for webhook in configuration.get("webhooks", ())
         if webhook["name"].endswith(f"-finegrained-{policy}")
     ]
-    assert found
-    return found
 
 
 def results_in(shape: Shape, namespace: str) -> list[Result]:

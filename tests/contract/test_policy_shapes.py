@@ -10,8 +10,14 @@ import pytest
 
 from policies.domain.answers import AnswerOutcome
 from policies.domain.controls import Control
-from policies.domain.library import ObjectRole, Target, VariantSpec, compile_objects, probe_pods
-from policies.domain.library.seccomp import CHECKS
+from policies.domain.library import (
+    TEMPLATES,
+    ObjectRole,
+    Target,
+    checks_of,
+    compile_objects,
+    probe_pods,
+)
 from policies.domain.objects import WorkloadKind
 from policies.domain.observed import behaviour_of, policy_digest, read_policy
 from policies.domain.parameters import Parameters
@@ -20,10 +26,7 @@ from policies.domain.reports import Outcome
 from tests.contract import planes
 from tests.contract.planes import STRATEGIC_PATCH, Manifest, Plane, eventually
 from tests.contract.shapes import (
-    BAD_SPEC,
-    BOTH,
-    GOOD_SPEC,
-    UNSET_SPEC,
+    CONTROLS,
     Shape,
     debug,
     namespace_of,
@@ -33,40 +36,52 @@ from tests.contract.shapes import (
     results_in,
     violators,
 )
-from tests.unit.domain.seccomp_cases import CASES, UN, Case
+from tests.unit.domain.apparmor_cases import PREFIX
+from tests.unit.domain.seccomp_cases import container
 
 pytestmark = pytest.mark.controlplane
 plane_new, plane_old = planes.plane_new, planes.plane_old
 
 ADMITTED, WARNED, REFUSED = AnswerOutcome.ADMITTED, AnswerOutcome.WARNED, AnswerOutcome.REFUSED
 OTHER = AnswerOutcome.REFUSED_BY_OTHER
-CPOL, VPOL = Target.CLUSTER_POLICY, Target.VALIDATING_POLICY
+CPOL, VPOL, NATIVE = Target
 WRAPPERS = (WorkloadKind.POD, WorkloadKind.DEPLOYMENT, WorkloadKind.CRON_JOB)
 SETTINGS = {
     "new-cpol": ("plane_new", CPOL, "kyverno.io/v1"),
     "new-vpol": ("plane_new", VPOL, "policies.kyverno.io/v1"),
+    "new-native": ("plane_new", NATIVE, "admissionregistration.k8s.io/v1"),
     "old-cpol": ("plane_old", CPOL, "kyverno.io/v1"),
 }
+# The old engine shares its API server's version with the new one: native policies would be the same again.
+COMBINATIONS = [
+    (setting, template)
+    for setting in SETTINGS
+    for template in TEMPLATES
+    if setting != "old-cpol" or template != "apparmor"
+]
 
 # Kyverno gives a ClusterPolicy's webhook never less than its own default.
 SECONDS = {CPOL: 10, VPOL: 3}
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+@pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def audited(request: pytest.FixtureRequest) -> Iterator[Shape]:
     """The Audit policy stands, over objects that were there before it."""
-    fixture, target, api_version = SETTINGS[request.param]
-    shape = new_shape(request.getfixturevalue(fixture), request.param, target, api_version)
+    setting, template = request.param
+    fixture, target, api_version = SETTINGS[setting]
+    plane = request.getfixturevalue(fixture)
+    shape = new_shape(plane, f"{setting}-{template}", target, api_version, template=template)
     try:
-        for manifest in violators():
+        for manifest in violators(shape.pods):
             created = shape.plane.create(manifest, shape.home)
             assert created.ok, created.text
         shape.write(ObjectRole.AUDIT)
+        shape.write(ObjectRole.BINDING)
         shape.settle(shape.home, WARNED)
         shape.settle(shape.neighbour, WARNED)
         yield shape
     finally:
-        held = violators()[3]
+        held = violators(shape.pods)[3]
         shape.plane.patch(held, {"metadata": {"finalizers": None}}, shape.home)
         shape.clear()
 
@@ -86,40 +101,34 @@ def enforced(audited: Shape) -> Shape:
 
 @pytest.mark.parametrize("kind", WRAPPERS)
 def test_audit_bad_workload_is_admitted_with_a_warning(audited: Shape, kind: WorkloadKind) -> None:
-    answer = audited.ask(of(kind, BAD_SPEC, "new-bad"), audited.home)
+    answer = audited.ask(of(kind, audited.pods.bad, "new-bad"), audited.home)
 
-    assert (answer.outcome, answer.policy) == (WARNED, audited.spec.name)
-    assert answer.message in {check.message for check in CHECKS}
+    assert (answer.outcome, answer.policy) == (WARNED, audited.auditor)
+    assert answer.message in {check.message_for(["c"]) for check in checks_of(audited.spec)}
 
 
 @pytest.mark.parametrize("kind", WRAPPERS)
 def test_audit_good_workload_is_admitted_in_silence(audited: Shape, kind: WorkloadKind) -> None:
-    answer = audited.ask(of(kind, GOOD_SPEC, "new-good"), audited.home)
+    answer = audited.ask(of(kind, audited.pods.good, "new-good"), audited.home)
 
     assert answer.outcome is ADMITTED
     assert audited.spec.name not in answer.raw
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.admissible], ids=lambda c: c.id)
-def test_audit_engine_and_posture_agree_on_each_case(audited: Shape, case: Case) -> None:
-    answer = audited.ask(case.manifest(), audited.home)
-
-    assert answer.outcome is (ADMITTED if case.c1 else WARNED), answer
-    failed = {check.control for check in CHECKS if check.message in answer.raw}
-    expected = {c for c, passes in zip(BOTH, (case.c1, case.c2), strict=True) if not passes}
-    if audited.spec.target is VPOL and len(expected) > 1:
-        expected = {Control.DENY_UNCONFINED_SECCOMP}  # it stops at the first that fails
-    assert failed == expected
-
-
 def test_audit_has_a_webhook_of_its_own_that_never_stops_anything(audited: Shape) -> None:
+    if audited.spec.target is NATIVE:
+        assert not own_webhooks(audited, audited.spec.name)
+        return
+    assert own_webhooks(audited, audited.spec.name)
     for webhook in own_webhooks(audited, audited.spec.name):
         assert webhook["failurePolicy"] == "Ignore"
         assert webhook["timeoutSeconds"] == SECONDS[audited.spec.target]
 
 
 def test_audit_reports_say_fail_for_what_was_there_and_what_is_new(audited: Shape) -> None:
-    fresh = of(WorkloadKind.POD, BAD_SPEC, "reported")
+    if audited.spec.target is NATIVE:
+        pytest.skip("there are no reports of native policies")
+    fresh = of(WorkloadKind.POD, audited.pods.bad, "reported")
     assert audited.plane.create(fresh, audited.home).ok
 
     expected = {
@@ -136,7 +145,7 @@ def test_audit_reports_say_fail_for_what_was_there_and_what_is_new(audited: Shap
 
     ours = [r for r in results if r.policy == audited.spec.name]
     source = "kyverno" if audited.spec.target is CPOL else "KyvernoValidatingPolicy"
-    rules = set(map(str, BOTH)) if audited.spec.target is CPOL else {""}
+    rules = set(map(str, audited.spec.controls)) if audited.spec.target is CPOL else {""}
     assert {r.source for r in ours} == {source}
     assert {r.rule for r in ours} == rules
 
@@ -156,6 +165,8 @@ def test_objects_are_stored_as_sent(enforced: Shape, role: ObjectRole) -> None:
 
 
 def test_objects_become_ready(enforced: Shape) -> None:
+    if enforced.spec.target is NATIVE:
+        pytest.skip("a native policy does not say whether it is ready")
     for c in enforced.compiled():
         eventually(
             lambda c=c: read_policy(enforced.plane.get(c.manifest).body).ready,
@@ -167,18 +178,18 @@ def test_objects_become_ready(enforced: Shape) -> None:
 def test_enforced_bad_workload_is_refused_here_and_admitted_next_door(
     enforced: Shape, kind: WorkloadKind
 ) -> None:
-    bad = of(kind, BAD_SPEC, "new-bad")
+    bad = of(kind, enforced.pods.bad, "new-bad")
 
     here, next_door = (enforced.ask(bad, ns) for ns in (enforced.home, enforced.neighbour))
 
     assert (here.outcome, here.policy) == (REFUSED, enforced.twin)
-    assert here.message in {check.message for check in CHECKS}
-    assert (next_door.outcome, next_door.policy) == (WARNED, enforced.spec.name)
+    assert here.message in {check.message_for(["c"]) for check in checks_of(enforced.spec)}
+    assert (next_door.outcome, next_door.policy) == (WARNED, enforced.auditor)
 
 
 @pytest.mark.parametrize("kind", WRAPPERS)
 def test_enforced_good_workload_is_admitted_everywhere(enforced: Shape, kind: WorkloadKind) -> None:
-    good = of(kind, GOOD_SPEC, "new-good")
+    good = of(kind, enforced.pods.good, "new-good")
 
     for namespace in (enforced.home, enforced.neighbour):
         assert enforced.ask(good, namespace).outcome is ADMITTED
@@ -190,13 +201,6 @@ def test_enforced_probe_pods_prove_it(enforced: Shape) -> None:
     assert enforced.ask(probes.bad, enforced.home).outcome is REFUSED
     assert enforced.ask(probes.good, enforced.home).outcome is ADMITTED
     assert enforced.ask(probes.bad, enforced.neighbour).outcome is WARNED
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.admissible], ids=lambda c: c.id)
-def test_enforced_engine_and_posture_agree_on_each_case(enforced: Shape, case: Case) -> None:
-    answer = enforced.ask(case.manifest(), enforced.home)
-
-    assert answer.outcome is (ADMITTED if case.c1 else REFUSED), answer
 
 
 @pytest.mark.parametrize(
@@ -218,14 +222,14 @@ def test_enforced_engine_and_posture_agree_on_each_case(enforced: Shape, case: C
 def test_enforced_edit_that_leaves_the_pod_spec_alone_is_admitted(
     enforced: Shape, kind: WorkloadKind, name: str, change: Manifest
 ) -> None:
-    reply = enforced.plane.patch(of(kind, BAD_SPEC, name), change, enforced.home)
+    reply = enforced.plane.patch(of(kind, enforced.pods.bad, name), change, enforced.home)
 
     assert reply.ok, reply.text
 
 
 def test_enforced_status_of_what_violates_can_be_written(enforced: Shape) -> None:
     reply = enforced.plane.patch(
-        of(WorkloadKind.POD, BAD_SPEC, "old-bad"),
+        of(WorkloadKind.POD, enforced.pods.bad, "old-bad"),
         {"status": {"message": "edited"}},
         enforced.home,
         subresource="status",
@@ -235,7 +239,7 @@ def test_enforced_status_of_what_violates_can_be_written(enforced: Shape) -> Non
 
 
 def test_enforced_scaling_of_what_violates_is_admitted(enforced: Shape) -> None:
-    deployment = of(WorkloadKind.DEPLOYMENT, BAD_SPEC, "running")
+    deployment = of(WorkloadKind.DEPLOYMENT, enforced.pods.bad, "running")
 
     reply = enforced.plane.patch(
         deployment, {"spec": {"replicas": 2}}, enforced.home, subresource="scale"
@@ -260,7 +264,7 @@ def test_enforced_new_image_for_what_violates_is_refused(
         change = {key: change}
 
     reply = enforced.plane.patch(
-        of(kind, BAD_SPEC, name), change, enforced.home, content_type=STRATEGIC_PATCH
+        of(kind, enforced.pods.bad, name), change, enforced.home, content_type=STRATEGIC_PATCH
     )
 
     answer = enforced.answer(reply)
@@ -268,10 +272,10 @@ def test_enforced_new_image_for_what_violates_is_refused(
 
 
 def test_enforced_debug_container_is_refused_if_bad_and_admitted_if_good(enforced: Shape) -> None:
-    refuser = enforced.twin if enforced.spec.target is CPOL else f"{enforced.twin}-debug"
+    refuser = f"{enforced.twin}-debug" if enforced.spec.target is VPOL else enforced.twin
 
-    bad = debug(enforced, "bad", UN)
-    good = debug(enforced, "good", None)
+    bad = debug(enforced, enforced.pods.bad_debug)
+    good = debug(enforced, container("debug-good"))
 
     answer = enforced.answer(bad)
     assert (answer.outcome, answer.policy) == (REFUSED, refuser)
@@ -288,7 +292,7 @@ def test_enforced_debug_container_is_refused_if_bad_and_admitted_if_good(enforce
     ],
 )
 def test_enforced_deletion_is_admitted(enforced: Shape, kind: WorkloadKind, name: str) -> None:
-    doomed = of(kind, BAD_SPEC, name)
+    doomed = of(kind, enforced.pods.bad, name)
 
     assert enforced.plane.delete(doomed, enforced.home).ok
     eventually(lambda: enforced.plane.get(doomed, enforced.home), lambda r: r.status == 404)
@@ -302,7 +306,8 @@ def test_enforced_refusal_by_quota_or_pod_security_is_not_ours(enforced: Shape) 
         "spec": {"hard": {"pods": "0"}},
     }
     home, label = namespace_of(enforced.home), "pod-security.kubernetes.io/enforce"
-    good, bad = (of(WorkloadKind.POD, spec, "new") for spec in (GOOD_SPEC, BAD_SPEC))
+    pods = enforced.pods
+    good, bad = (of(WorkloadKind.POD, spec, "new") for spec in (pods.good, pods.bad))
 
     try:
         assert enforced.plane.create(quota, enforced.home).ok
@@ -323,6 +328,10 @@ def test_enforced_refusal_by_quota_or_pod_security_is_not_ours(enforced: Shape) 
 
 def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shape) -> None:
     for c in enforced.compiled()[1:]:
+        if enforced.spec.target is NATIVE:
+            assert not own_webhooks(enforced, c.name)
+            continue
+        assert own_webhooks(enforced, c.name)
         for webhook in own_webhooks(enforced, c.name):
             assert webhook["failurePolicy"] == "Fail"
             assert webhook["timeoutSeconds"] == SECONDS[enforced.spec.target]
@@ -331,6 +340,8 @@ def test_enforced_twin_has_a_webhook_of_its_own_that_fails_closed(enforced: Shap
 
 
 def test_enforced_twin_adds_nothing_to_reports(enforced: Shape) -> None:
+    if enforced.spec.target is NATIVE:
+        pytest.skip("there are no reports of native policies")
     results = eventually(lambda: results_in(enforced, enforced.home), bool, seconds=150)
 
     # Reports may still tell of a policy that another test has removed.
@@ -339,8 +350,9 @@ def test_enforced_twin_adds_nothing_to_reports(enforced: Shape) -> None:
 
 
 def test_without_its_twin_the_namespace_is_in_audit_again(enforced: Shape) -> None:
-    for c in enforced.compiled()[1:]:
-        assert enforced.plane.delete(c.manifest).ok
+    for c in enforced.compiled():
+        if c.namespaces:
+            assert enforced.plane.delete(c.manifest).ok
 
     enforced.settle(enforced.home, WARNED)
 
@@ -385,11 +397,11 @@ def test_one_control_alone_lets_unset_pods_through(
     request: pytest.FixtureRequest, setting: str
 ) -> None:
     fixture, target, api_version = SETTINGS[setting]
-    shape = new_shape(request.getfixturevalue(fixture), f"{setting}-c2", target, api_version)
-    shape.spec = VariantSpec(
-        name=shape.spec.name,
-        target=target,
-        api_version=api_version,
+    shape = new_shape(
+        request.getfixturevalue(fixture),
+        f"{setting}-c2",
+        target,
+        api_version,
         parameters=Parameters(controls=(Control.DENY_UNCONFINED_SECCOMP,)),
     )
     try:
@@ -397,8 +409,73 @@ def test_one_control_alone_lets_unset_pods_through(
             shape.write(role)
         shape.settle(shape.home, REFUSED)
 
-        unset = of(WorkloadKind.POD, UNSET_SPEC, "new-unset")
+        unset = of(WorkloadKind.POD, shape.pods.unset, "new-unset")
         assert shape.ask(unset, shape.home).outcome is ADMITTED
+    finally:
+        shape.clear()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_parameters_leave_alone_what_they_exclude(
+    request: pytest.FixtureRequest, setting: str
+) -> None:
+    fixture, target, api_version = SETTINGS[setting]
+    key = f"{setting}-few"
+    parameters = Parameters(
+        controls=CONTROLS["seccomp"],
+        excluded_namespaces=(f"shape-{key}-next",),
+        excluded_labels=(("exempt", "yes"), ("tier", "")),
+        kinds=(WorkloadKind.CRON_JOB,),
+        message="Ask o'neil: it's quick \\o/.",
+    )
+    shape = new_shape(
+        request.getfixturevalue(fixture), key, target, api_version, parameters=parameters
+    )
+    try:
+        for role in ObjectRole:
+            shape.write(role)
+        shape.settle(shape.home, REFUSED)
+
+        bad = of(WorkloadKind.CRON_JOB, shape.pods.bad, "bad")
+        exempt = of(WorkloadKind.CRON_JOB, shape.pods.bad, "exempt")
+        template = exempt["spec"]["jobTemplate"]["spec"]["template"]
+        template["metadata"]["labels"]["exempt"] = "yes"
+        deployment = of(WorkloadKind.DEPLOYMENT, shape.pods.bad, "bad")
+        refused = shape.ask(bad, shape.home)
+        assert refused.outcome is REFUSED
+        assert refused.message.endswith(" Ask o'neil: it's quick \\o/.")
+        assert shape.ask(exempt, shape.home).outcome is ADMITTED
+        assert shape.ask(deployment, shape.home).outcome is ADMITTED
+        assert shape.ask(bad, shape.neighbour).outcome is ADMITTED
+    finally:
+        shape.clear()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_enforced_change_of_an_apparmor_annotation_is_judged(
+    request: pytest.FixtureRequest, setting: str
+) -> None:
+    fixture, target, api_version = SETTINGS[setting]
+    plane = request.getfixturevalue(fixture)
+    shape = new_shape(plane, f"{setting}-note", target, api_version, template="apparmor")
+    annotated = of(WorkloadKind.DEPLOYMENT, shape.pods.unset, "annotated")
+    template = {"metadata": {"annotations": {PREFIX + "c": "runtime/default"}}}
+    annotated["spec"]["template"]["metadata"] |= template["metadata"]
+    try:
+        assert shape.plane.create(annotated, shape.home).ok
+        for role in ObjectRole:
+            shape.write(role)
+        shape.settle(shape.home, REFUSED)
+
+        def put(annotations: Manifest) -> AnswerOutcome:
+            change = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+            reply = shape.plane.patch(annotated, change, shape.home, dry_run=True)
+            return shape.answer(reply).outcome
+
+        assert put({"restarted": "now"}) is ADMITTED
+        assert put({PREFIX + "c": "localhost/k8s-web"}) is ADMITTED
+        assert put({PREFIX + "c": "unconfined"}) is REFUSED
+        assert put({PREFIX + "c": None}) is REFUSED
     finally:
         shape.clear()
 
@@ -409,14 +486,14 @@ def test_policy_that_errs_is_not_taken_for_a_refusal(
 ) -> None:
     fixture, target, api_version = SETTINGS[setting]
     shape = new_shape(request.getfixturevalue(fixture), f"{setting}-err", target, api_version)
-    good = of(WorkloadKind.POD, GOOD_SPEC, "new-good")
+    good = of(WorkloadKind.POD, shape.pods.good, "new-good")
     try:
-        for c in shape.compiled()[:2]:
+        for c in shape.compiled():
             text = json.dumps(c.manifest).replace(
-                "variables.windows ||", "object.spec.none == 1 &&"
+                "size(variables.", "object.metadata.none == 1 && size(variables."
             )
-            assert "object.spec.none" in text
-            assert shape.plane.create(json.loads(text)).ok
+            written = shape.plane.create(json.loads(text))
+            assert written.ok, written.text
 
         here = eventually(
             lambda: shape.ask(good, shape.home), lambda a: a.outcome is not ADMITTED, in_a_row=3
@@ -425,7 +502,7 @@ def test_policy_that_errs_is_not_taken_for_a_refusal(
 
         assert (here.outcome, here.policy) == (AnswerOutcome.POLICY_ERROR, shape.twin), here
         # An Audit ClusterPolicy that errs keeps silent: only a warned bad probe shows that it judges.
-        said = {CPOL: ADMITTED, VPOL: AnswerOutcome.POLICY_ERROR}
-        assert next_door.outcome is said[target], next_door
+        said = ADMITTED if target is CPOL else AnswerOutcome.POLICY_ERROR
+        assert next_door.outcome is said, next_door
     finally:
         shape.clear()

@@ -54,8 +54,18 @@ def _note(panel: Panel, subject: Subject, reply: Reply, outcome: Outcome) -> Non
     if sum(map(len, reply.warnings)) > WARNING_CHARACTERS:
         outcome.disagreements.append(f"{subject.id} {target}: too many warnings to read")
         return
-    for spec in panel.specs:
+    for spec in _answering(panel, subject, reply):
         _note_variant(spec, subject, reply, outcome)
+
+
+def _answering(panel: Panel, subject: Subject, reply: Reply) -> tuple[VariantSpec, ...]:
+    """Pick the variants that had a say.
+
+    Companions deny, each in a webhook of its own, and an API server hands on the words of one denial alone.
+    """
+    if not subject.debug or panel.target is not Target.VALIDATING_POLICY or reply.ok:
+        return panel.specs
+    return tuple(spec for spec in panel.specs if said(spec, reply))
 
 
 def _note_variant(spec: VariantSpec, subject: Subject, reply: Reply, outcome: Outcome) -> None:
