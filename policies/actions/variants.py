@@ -195,7 +195,7 @@ def _write_down(variant: Variant, note: str, *, by: Actor, now: datetime) -> Non
         target=variant.target,
         api_version=variant.api_version,
         note=note,
-        created_by_id=by.user_id,
+        created_by_id=by.person_id,
         created_at=now,
     )
 

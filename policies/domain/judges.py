@@ -67,12 +67,13 @@ BASE_JUDGE = Judge(Parameters(controls=BASE_CONTROLS))
 
 def judge_of(spec: VariantSpec) -> Judge:
     """Give the judge that a variant stands for."""
-    usual = Parameters()
-    parts = {
-        mechanism.value: replace(spec.parameters.of(mechanism), location="")
-        for mechanism in Mechanism
-    }
-    parameters = replace(spec.parameters, message=usual.message, **parts)
+    asked = spec.parameters
+    parameters = replace(
+        asked,
+        seccomp=replace(asked.seccomp, location=""),
+        apparmor=replace(asked.apparmor, location=""),
+        message="",
+    )
     return Judge(parameters, spec.mechanisms)
 
 

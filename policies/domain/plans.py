@@ -90,7 +90,11 @@ class Plan:
     def title(self) -> str:
         """The plan in words."""
         if self.verb is FlipVerb.INSTALL:
-            return f"Install {self.variant} in Audit on {self.cluster}"
+            what = (
+                f"revision {self.revision} of {self.variant}" if self.revision > 1 else self.variant
+            )
+            stage = "" if self.enforced_after else " in Audit"
+            return f"Install {what}{stage} on {self.cluster}"
         names = ", ".join(self.namespaces[:4])
         more = f" and {len(self.namespaces) - 4} more" if len(self.namespaces) > 4 else ""
         if self.verb is FlipVerb.ENFORCE:

@@ -31,9 +31,15 @@ def with_installed(
     for mechanism in TEMPLATES[template].mechanisms:
         names = known[mechanism]
         if names is not None:
-            part = replace(parameters.of(mechanism), installed=names)
-            parameters = replace(parameters, **{mechanism.value: part})
+            parameters = _with_list(parameters, mechanism, names)
     return parameters
+
+
+def _with_list(parameters: Parameters, mechanism: Mechanism, names: tuple[str, ...]) -> Parameters:
+    part = replace(parameters.of(mechanism), installed=names)
+    if mechanism is Mechanism.SECCOMP:
+        return replace(parameters, seccomp=part)
+    return replace(parameters, apparmor=part)
 
 
 def outdated_lists(variant: Variant, *, now: datetime) -> tuple[OutdatedList, ...]:
