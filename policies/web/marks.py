@@ -190,11 +190,6 @@ _CUSTOM_PROFILES = {
     },
 }
 _SEVERITIES = {
-    "error": Mark("Error", "triangle", Tone.BAD),
-    "warning": Mark("Warning", "triangle", Tone.WARN),
-    "info": Mark("Note", "dash", Tone.PLAIN),
-}
-_SEVERITIES = {
     "error": Mark("Error", "cross", Tone.BAD),
     "warning": Mark("Warning", "triangle", Tone.WARN),
     "info": Mark("Note", "ring", Tone.PLAIN),
@@ -223,7 +218,6 @@ MARKS: dict[str, dict[str, Mark]] = {
     "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
-    "severity": _SEVERITIES,
 }
 
 
