@@ -1,6 +1,6 @@
 """Posture: the profile that each container of a workload gets, what is wrong with it, and what would fix it."""
 
-from policies.domain.posture.assessment import assess
+from policies.domain.posture.assessment import assess, judge
 from policies.domain.posture.patches import patch_for
 from policies.domain.posture.pods import pod_of
 from policies.domain.posture.proposals import fix_for, proposed_profile
@@ -10,6 +10,7 @@ from policies.domain.posture.records import (
     Finding,
     Grade,
     Hardening,
+    Judgement,
     Posture,
     ProfilePosture,
     Result,
@@ -25,6 +26,7 @@ __all__ = [
     "Finding",
     "Grade",
     "Hardening",
+    "Judgement",
     "Posture",
     "ProfilePosture",
     "Result",
@@ -34,6 +36,7 @@ __all__ = [
     "Weakness",
     "assess",
     "fix_for",
+    "judge",
     "patch_for",
     "pod_of",
     "proposed_profile",

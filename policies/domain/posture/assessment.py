@@ -6,12 +6,12 @@ from policies.domain.controls import Control, Mechanism
 from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import ObjectMeta, PodSpec, Workload, WorkloadKind
 from policies.domain.parameters import Parameters
-from policies.domain.posture.controls import judge
+from policies.domain.posture.controls import judge_pod
 from policies.domain.posture.declared import DeclaredPod, containers_of, read_pod
 from policies.domain.posture.effective import NOT_APPLICABLE, apparmor_posture, seccomp_posture
 from policies.domain.posture.hardening import dead_annotations, useless_annotations, weaknesses
 from policies.domain.posture.pods import pod_parts, spec_path
-from policies.domain.posture.records import ContainerPosture, Posture, Result
+from policies.domain.posture.records import ContainerPosture, Judgement, Posture, Result
 
 WINDOWS = "windows"
 _ALL = tuple(Mechanism)
@@ -36,7 +36,7 @@ def assess(
     metadata, spec = pod_parts(workload)
     annotations = parameters.apparmor_annotations
     dead = dead_annotations(metadata, facts=facts, apparmor_annotations=annotations)
-    if spec.os is not None and spec.os.name == WINDOWS:
+    if _is_windows(spec):
         return Posture(False, _windows(kind, spec), (), _none(parameters), (), dead)
     pod = read_pod(kind, metadata, spec, facts=facts, apparmor_annotations=annotations)
     containers = tuple(_containers(pod, metadata, parameters, facts))
@@ -44,18 +44,44 @@ def assess(
         *weaknesses(pod, spec, facts),
         *useless_annotations(kind, pod, metadata, workload.metadata, dead),
     )
-    if is_excluded(workload, metadata, parameters):
+    if _is_excluded(workload, metadata, parameters):
         return Posture(False, containers, (), _none(parameters), hardening, dead)
-    findings, results = judge(pod, parameters, mechanisms)
+    findings, results = judge_pod(pod, parameters, mechanisms)
     return Posture(True, containers, findings, results, hardening, dead)
+
+
+def judge(
+    kind: WorkloadKind,
+    workload: Workload,
+    *,
+    parameters: Parameters,
+    facts: ClusterFacts = TYPICAL,
+    mechanisms: tuple[Mechanism, ...] = _ALL,
+) -> Judgement:
+    """Give what `assess` says of the controls, without what takes effect and what else is weak: half the time.
+
+    Raises:
+        UnreadablePodSpec: there is nothing to judge, or the API server would not have it.
+    """
+    metadata, spec = pod_parts(workload)
+    if _is_windows(spec):
+        return Judgement(False, (), _none(parameters))
+    annotations = parameters.apparmor_annotations
+    pod = read_pod(kind, metadata, spec, facts=facts, apparmor_annotations=annotations)
+    if _is_excluded(workload, metadata, parameters):
+        return Judgement(False, (), _none(parameters))
+    return Judgement(True, *judge_pod(pod, parameters, mechanisms))
+
+
+def _is_windows(spec: PodSpec) -> bool:
+    return spec.os is not None and spec.os.name == WINDOWS
 
 
 def _none(parameters: Parameters) -> tuple[tuple[Control, Result], ...]:
     return tuple((control, Result.NOT_APPLICABLE) for control in parameters.controls)
 
 
-def is_excluded(workload: Workload, metadata: ObjectMeta, parameters: Parameters) -> bool:
-    """Say whether these parameters leave a workload alone; `metadata` is that of its pods."""
+def _is_excluded(workload: Workload, metadata: ObjectMeta, parameters: Parameters) -> bool:
     if workload.metadata.namespace in parameters.excluded_namespaces:
         return True
     return bool(parameters.excluded_labels) and parameters.excludes(metadata.labels)

@@ -35,7 +35,7 @@ _OF: dict[Control, Mechanism] = {
 _REQUIRING = frozenset({Control.REQUIRE_SECCOMP, Control.REQUIRE_APPARMOR})
 
 
-def judge(
+def judge_pod(
     pod: DeclaredPod, parameters: Parameters, mechanisms: Mechanisms
 ) -> tuple[tuple[Finding, ...], tuple[tuple[Control, Result], ...]]:
     """Judge a pod by each control that is asked; C5 and C6 look at these mechanisms alone."""

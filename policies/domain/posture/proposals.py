@@ -59,7 +59,11 @@ def annotation_key(finding: Finding) -> str:
 
 def fix_for(finding: Finding, parameters: Parameters, facts: ClusterFacts = TYPICAL) -> str:
     """Say in one line what to change in the object, with the path in it."""
-    profile = proposed_profile(finding.mechanism, parameters)
+    return fix_with(proposed_profile(finding.mechanism, parameters), finding, facts)
+
+
+def fix_with(profile: dict[str, Any], finding: Finding, facts: ClusterFacts = TYPICAL) -> str:
+    """Say the same for a profile that was proposed before."""
     key = annotation_key(finding)
     if key.startswith(APPARMOR_PREFIX) and not facts.has_apparmor_fields:
         return f"Set {finding.path}: {annotation_of(profile)}"

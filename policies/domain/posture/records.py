@@ -25,19 +25,19 @@ class Source(StrEnum):
     CONTAINER = "container"
     POD = "pod"
     ANNOTATION = "annotation"
-    """Of AppArmor only."""
+    """Of AppArmor; of seccomp on Kubernetes up to 1.24, and of CRI-O's own."""
     KUBELET = "kubelet default"
     """The kubelets' `seccompDefault`; for AppArmor the container runtime's own default."""
     NOTHING = "nothing"
     PRIVILEGED = "privileged"
-    """Container runtimes drop the profile of a privileged container, whatever it declares."""
+    """Container runtimes drop the seccomp profile of a privileged container, whatever it declares."""
 
 
 class Grade(StrEnum):
     """How well a container is confined by one mechanism. Never a gate."""
 
     STRONG = "strong"
-    """A profile file of its own."""
+    """A profile of its own, unless it is known to be missing: without it the container does not start."""
     GOOD = "good"
     """The runtime's default, asked for."""
     IMPLICIT = "implicit"
@@ -145,6 +145,16 @@ class Hardening:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the controls say of one workload, and nothing else."""
+
+    applicable: bool
+    """As in `Posture`."""
+    findings: tuple[Finding, ...]
+    results: tuple[tuple[Control, Result], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Posture:
     """What one workload's pods get, and what is wrong with it for the controls that were asked."""
 
@@ -156,4 +166,4 @@ class Posture:
     """One a control that was asked, in order."""
     hardening: tuple[Hardening, ...] = ()
     dead_annotations: tuple[str, ...] = ()
-    """Seccomp annotations that no supported Kubernetes reads any more; they protect nothing."""
+    """The keys of annotations for profiles that this cluster does not read; they protect nothing."""

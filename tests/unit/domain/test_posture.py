@@ -16,12 +16,14 @@ from policies.domain.parameters import Parameters, ProfileParameters
 from policies.domain.posture import (
     Effective,
     Grade,
+    Judgement,
     Posture,
     Result,
     Role,
     Source,
     UnreadablePodSpec,
     assess,
+    judge,
 )
 from tests.unit.domain.seccomp_cases import (
     CASES,
@@ -416,6 +418,8 @@ def test_assess_odd_input_judges_or_is_unreadable(
     except UnreadablePodSpec:
         return
 
+    judgement = judge(kind, workload, parameters=parameters, facts=facts)
+    assert judgement == Judgement(posture.applicable, posture.findings, posture.results)
     failed = {finding.control for finding in posture.findings}
     assert Control.DENY_UNCONFINED_SECCOMP not in failed or Control.REQUIRE_SECCOMP in failed
     assert [control for control, _ in posture.results] == list(Control)
