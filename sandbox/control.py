@@ -7,7 +7,7 @@ from typing import Any
 
 from policies.cluster.errors import NotFound
 from policies.cluster.gateway import NAMESPACES, PODS, Answer, Resource
-from sandbox import kinds, reports
+from sandbox import kinds, nodes, reports
 from sandbox.admission import freeze_view, thaw_view
 from sandbox.api_server import ApiServer, Clock, utc_now
 from sandbox.faults import Fault, SetFault, is_set, read_faults
@@ -55,6 +55,18 @@ class Sandbox:
         if self._store.find(key_of(_namespaced(manifest))) is None:
             return self._server.create(manifest, forced=forced)
         return self._server.replace(_namespaced(manifest), forced=forced)
+
+    def add_nodes(self) -> None:
+        """Add the nodes of the seed."""
+        for manifest in nodes.node_manifests():
+            self.apply_manifest(manifest, forced=True)
+
+    def install_operator(self) -> None:
+        """Serve the Security Profiles Operator's kinds, with what it reports in the seed."""
+        nodes.install_operator(self._store)
+        self.make_namespace(nodes.NAMESPACE)
+        for manifest in nodes.operator_manifests():
+            self.apply_manifest(manifest, forced=True)
 
     def create(self, manifest: Manifest) -> Answer:
         """Create an object, through admission. Raises ClusterError."""

@@ -48,11 +48,7 @@ def data_strips(clusters: Sequence[Cluster], *, now: datetime) -> dict[int, Data
     """Say for each cluster how old and complete its data is, by cluster id, in two queries."""
     ids = [cluster.pk for cluster in clusters]
     snapshots: dict[int, list[KindSnapshot]] = defaultdict(list)
-    for row in (
-        KindSnapshot.objects.filter(cluster_id__in=ids)
-        .exclude(kind__in=OPTIONAL_KINDS)
-        .order_by("kind")
-    ):
+    for row in KindSnapshot.objects.filter(cluster_id__in=ids).order_by("kind"):
         snapshots[row.cluster_id].append(row)
     running = set(
         CollectionRun.objects.filter(
@@ -87,9 +83,15 @@ def _strip(
     cluster: Cluster, snapshots: Iterable[KindSnapshot], *, is_running: bool, now: datetime
 ) -> DataStrip:
     rows = list(snapshots)
-    times = [row.completed_at for row in rows if row.completed_at]
+    needed = [row for row in rows if row.kind not in OPTIONAL_KINDS]
+    times = [row.completed_at for row in needed if row.completed_at]
     collected_at = min(times, default=None)
-    state, sentence = _judge(cluster, rows, collected_at, now=now)
+    state, sentence = _judge(cluster, needed, collected_at, now=now)
+    missed = [row.kind for row in rows if row.kind in OPTIONAL_KINDS and row.failure]
+    if state is StripState.COMPLETE and missed:
+        sentence = (
+            f"Every kind that a flip rests on was read to its last page; not {', '.join(missed)}."
+        )
     return DataStrip(cluster.pk, cluster.name, state, collected_at, sentence, is_running)
 
 

@@ -53,6 +53,8 @@ class KindState:
     object_count: int
     gap: str
     """Why it is not known; empty when it is, and when the cluster does not serve it."""
+    failure: str = ""
+    """The whole of what the last read met."""
 
     @property
     def is_served(self) -> bool:
@@ -91,16 +93,24 @@ def kind_states(cluster: Cluster, *, now: datetime) -> dict[Resource, KindState]
 
 
 def _kind_state(kind: Resource, row: KindSnapshot | None, *, now: datetime) -> KindState:
-    name = kind.full_name
+    name = kind.plural
     if row is None:
         return KindState(SnapshotState.NEVER, None, 0, f"{name} were not read yet.")
     state = snapshot_state(row, now=now)
     gaps = {
         SnapshotState.NEVER: f"{name} were not read yet.",
-        SnapshotState.FAILED: f"{name} could not be read: {row.failure}",
+        SnapshotState.FAILED: f"{name} could not be read: {_first_clause(row.failure)}.",
         SnapshotState.OLD: f"{name} were last read too long ago to rely on.",
     }
-    return KindState(state, row.completed_at, row.object_count, gaps.get(state, ""))
+    return KindState(
+        state, row.completed_at, row.object_count, gaps.get(state, ""), failure=row.failure
+    )
+
+
+def _first_clause(failure: str) -> str:
+    """Cut a failure to what a verdict can carry; what the server said word for word stands in the whole."""
+    clause = failure.partition(": ")[0].rstrip(".")
+    return clause[:1].lower() + clause[1:]
 
 
 def _nodes(cluster: Cluster) -> tuple[Node, ...]:

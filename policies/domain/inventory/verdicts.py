@@ -206,7 +206,8 @@ def _summed(places: tuple[_Place, ...], noun: str, good: str) -> Verdict:
     at_fault = tuple(place for place in places if _weight(place) is outcome)
     named = ", ".join(f"{place.name} ({place.phrase})" for place in at_fault[:NAMED_NODES])
     more = f" and {len(at_fault) - NAMED_NODES} more" if len(at_fault) > NAMED_NODES else ""
-    reason = f"{_LEADS[outcome]} {len(at_fault)} of {len(places)} {noun}s: {named}{more}."
+    share = f"{len(at_fault)} of {len(places)} {noun}s" if len(places) > 1 else f"the only {noun}"
+    reason = f"{_LEADS[outcome]} {share}: {named}{more}."
     if not any(place.is_sure for place in at_fault):
         reason += " Whether the pod may run there cannot be told."
     return Verdict(outcome, reason, tuple(place.name for place in at_fault))

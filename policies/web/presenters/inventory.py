@@ -104,7 +104,7 @@ def sources(page: InventoryPage) -> tuple[Source, ...]:
 
 def _nodes_source(state: KindState) -> Source:
     if state.gap:
-        return Source("Nodes", "gap", state.gap)
+        return Source("Nodes", "gap", state.failure or state.gap)
     return Source("Nodes", "known", count_of(state.object_count, "node"), state.read_at)
 
 
@@ -113,9 +113,11 @@ def _operator_source(page: InventoryPage) -> Source:
     if not page.has_operator:
         return Source(title, "unserved", "")
     observed = page.inventory.observed
-    gaps = sorted(set(observed.gaps.values())) if observed else []
-    if gaps:
-        return Source(title, "gap", " ".join(gaps))
+    if observed and observed.gaps:
+        kinds = (PROFILE_NODE_STATUSES, SECCOMP_PROFILES, APPARMOR_PROFILES)
+        said = (page.states[kind].failure or page.states[kind].gap for kind in kinds)
+        gaps = [sentence for sentence in said if sentence] or sorted(observed.gaps.values())
+        return Source(title, "gap", gaps[0])
     counts = (
         f"{_count(page.states, SECCOMP_PROFILES)} for seccomp",
         f"{_count(page.states, APPARMOR_PROFILES)} for AppArmor",
@@ -138,7 +140,9 @@ def _declared_source(page: InventoryPage) -> Source:
     if not page.cards:
         return Source("Declared by admins", "none", "")
     newest = max(card.declared_at for card in page.cards)
-    return Source("Declared by admins", "declared", count_of(len(page.cards), "pool"), newest)
+    stand_in = ", taken for the whole cluster" if page.inventory.nodes is None else ""
+    sentence = f"{count_of(len(page.cards), 'pool')}{stand_in}"
+    return Source("Declared by admins", "declared", sentence, newest)
 
 
 def shown_columns(page: InventoryPage) -> tuple[ShownColumn, ...]:

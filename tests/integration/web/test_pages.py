@@ -51,6 +51,7 @@ def addresses() -> tuple[str, ...]:
         f"/variants/{variant.pk}/",
         "/flips/?show=all",
         *(f"/flips/{flip.pk}/" for flip in flips),
+        "/profiles/nodes/",
         "/trail/",
     )
 
