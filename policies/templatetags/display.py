@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from policies.web import words
@@ -69,6 +69,15 @@ def clock(at: datetime | None) -> SafeString:
 def figure(number: int | None) -> str:
     """Write a count with separators; nothing for None."""
     return "" if number is None else f"{number:,}"
+
+
+@register.filter
+def coded(text: str) -> SafeString:
+    """Show what stands between backticks as code."""
+    parts = text.split("`")
+    shapes = ("{}", "<code>{}</code>")
+    drawn = ((format_html(shapes[n % 2], part),) for n, part in enumerate(parts))
+    return format_html_join("", "{}", drawn)
 
 
 @register.filter

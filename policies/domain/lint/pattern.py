@@ -25,7 +25,7 @@ def literal_question_key(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     for _rule, steps, pattern in _patterns(policy):
         for at, key in keys(pattern, steps):
             if is_literal_question(at, key):
-                yield Spot(at, f"Kyverno looks for a key that is named `{key}`.")
+                yield Spot(at)
 
 
 def is_literal_question(steps: Steps, key: str) -> bool:

@@ -171,7 +171,8 @@ def linted_manifest(
 def _linted(document: Document, facts: Facts, cluster_id: int | None) -> Linted:
     policy = Policy(document.manifest)
     key = f"{document.number}-{document.item}"
-    intents = recognise(policy)
+    # What ours means stands on the page of its variant.
+    intents = () if policy.is_ours else recognise(policy)
     return Linted(
         key=key,
         number=document.number,
@@ -251,7 +252,7 @@ def _meant(intent: Intent) -> Meant:
 def _instead(
     policy: Policy, intents: Sequence[Intent], facts: Facts, cluster_id: int | None
 ) -> Instead | None:
-    found = None if policy.is_ours else suggest(policy, intents, facts)
+    found = suggest(policy, intents, facts)
     if found is None:
         return None
     spec = found.spec

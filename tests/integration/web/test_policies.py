@@ -121,7 +121,7 @@ def test_policy_page_puts_findings_beside_their_lines(
 
     line = next(li for li in text.split("<li ") if "template?:</span>" in li)
     assert 'class="has-error"' in line
-    assert "A key ends in `?`" in line
+    assert "A key ends in <code>?</code>" in line
 
 
 def test_policy_page_leads_to_a_variant_that_does_what_it_means(
