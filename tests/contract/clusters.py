@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import controlplane
-from policies.cluster.errors import ClusterError, NotFound
+from policies.cluster.errors import ClusterError, NotFound, RejectedByAdmission
 from policies.cluster.gateway import (
     POLICY_REPORTS,
     Answer,
@@ -38,6 +38,13 @@ from tests.contract.planes import (
     object_path,
     path_of,
 )
+
+PROBE: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "ct-probe"},
+    "spec": {"containers": [{"name": "c", "image": "secprof.invalid/probe:none"}]},
+}
 
 
 class Cluster(ABC):
@@ -101,6 +108,12 @@ class Cluster(ABC):
                 return refused(lambda: self.gateway.write(change, dry_run=False)) is None
 
             eventually(attempt, bool, in_a_row=1)
+        eventually(self._asks_about_what_is_gone, lambda found: not found, in_a_row=5)
+
+    def _asks_about_what_is_gone(self) -> bool:
+        """Say whether a webhook still refuses everything because its ClusterPolicy has just been deleted."""
+        error = refused(lambda: self.try_out(PROBE, "default"))
+        return isinstance(error, RejectedByAdmission) and "failed to fetch policy" in error.raw
 
     def items(self, resource: Resource, namespace: str = "") -> tuple[Manifest, ...]:
         """Read a whole list through the gateway."""
