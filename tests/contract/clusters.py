@@ -110,6 +110,11 @@ class Cluster(ABC):
             eventually(attempt, bool, in_a_row=1)
         eventually(self._asks_about_what_is_gone, lambda found: not found, in_a_row=5)
 
+    def discard(self, compiled: CompiledObject) -> None:
+        """Delete a compiled object, if it is there."""
+        error = refused(lambda: self.delete(compiled.manifest))
+        assert error is None or isinstance(error, NotFound), error
+
     def _asks_about_what_is_gone(self) -> bool:
         """Say whether a webhook still refuses everything because its ClusterPolicy has just been deleted."""
         error = refused(lambda: self.try_out(PROBE, "default"))
@@ -144,7 +149,7 @@ class SandboxCluster(Cluster):
         path = folder / "cluster.sqlite3"
         self.sandbox = Sandbox(path)
         self.gateway: Gateway = SandboxGateway(path)
-        for namespace in ("default", "kube-system", "kube-public"):
+        for namespace in ("default", "kube-system", "kube-public", "kube-node-lease"):
             self.sandbox.make_namespace(namespace)
 
     def make_namespace(self, word: str) -> str:
