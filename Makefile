@@ -5,7 +5,7 @@ SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.
 # What checks and development commands run with; tests set their own in tests/conftest.py.
 export SECPROF_DEBUG ?= 1
 
-.PHONY: help demo demo-kyverno demo-break test contract lint format lock environment development
+.PHONY: help demo demo-kyverno demo-break test contract agreement lint format lock environment development
 
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo-kyverno  the same on a real kube-apiserver with a real Kyverno (needs Go)"
 	@echo "make test          all tests; ARGS=\"-k flip\" for some, DATABASE_URL= for PostgreSQL"
 	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
+	@echo "make agreement     put every case and 2,000 generated objects to a real API server; ARGS=\"--generated 200\""
 	@echo "make lint          format, lint, types, import rules, templates"
 
 environment:
@@ -35,6 +36,9 @@ test: development
 
 contract: development
 	@exec $(BIN)/python -m launch.testing --contract $(ARGS)
+
+agreement: development
+	@exec $(BIN)/python -m tests.contract.agreement $(ARGS)
 
 lint: development
 	@.ci/lint

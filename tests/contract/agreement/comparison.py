@@ -21,6 +21,7 @@ from tests.contract.agreement.subjects import Subject
 from tests.contract.planes import Reply
 
 _AT_ONCE = 4
+_INVALID = (400, 422)
 Words = frozenset[tuple[str, str]]
 
 
@@ -49,6 +50,8 @@ def _note(panel: Panel, subject: Subject, reply: Reply, outcome: Outcome) -> Non
     target = str(panel.target)
     if not reply.ok and not any(said(spec, reply) for spec in panel.specs):
         outcome.refused[target] += 1
+        if reply.status not in _INVALID:
+            outcome.disagreements.append(f"{subject.id} {target}: {reply.status} {reply.text}")
         return
     outcome.judged[target] += 1
     if sum(map(len, reply.warnings)) > WARNING_CHARACTERS:

@@ -49,11 +49,13 @@ PARAMETERS = {
 }
 """By template; between them every parameter that decides anything has a value that is not its default."""
 
+# Short names: an API server cuts warnings once they are too long together.
+_SHORT = {Target.CLUSTER_POLICY: "c", Target.VALIDATING_POLICY: "v", Target.NATIVE: "n"}
 _RULE = re.compile(r"^policy (\S+?)\.(?:autogen-cronjob-|autogen-)?([a-z-]+): (.*)$", re.DOTALL)
 _SENTENCE = re.compile(r"Policy (\S+) (?:failed|error): (.*?)(?=; Policy \S+ (?:failed|error): |$)")
 _NATIVE = re.compile(r"ValidatingAdmissionPolicy '(\S+)' with binding '\S+'.*?: (.*)$", re.DOTALL)
-WARNING_CHARACTERS = 4000
-"""An API server cuts warnings once their sum is above 4,096."""
+WARNING_CHARACTERS = 4096
+"""Of all warnings together; beyond that they are cut."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,10 @@ class Panel:
     @classmethod
     def of(cls, plane: Plane, target: Target, others: tuple[str, ...]) -> Self:
         """Compile the panel of this kind of policy; the `others` are namespaces to leave alone."""
-        short = {"ClusterPolicy": "cpol", "ValidatingPolicy": "vpol"}.get(target, "native")
-        namespace = f"agree-{short}"
+        namespace = f"agree-{_SHORT[target]}"
         specs = tuple(
             VariantSpec(
-                name=f"agree-{short}-{template}",
+                name=f"agr{_SHORT[target]}-{template}",
                 template=template,
                 target=target,
                 api_version=API_VERSIONS[target][0],
@@ -165,7 +166,7 @@ def said(spec: VariantSpec, reply: Reply) -> frozenset[tuple[str, str]]:
 
 def _sentences(reply: Reply) -> list[tuple[str, str]]:
     found = []
-    for text in (*reply.warnings, reply.text):
+    for text in reply.warnings if reply.ok else (reply.text,):
         if match := _RULE.match(text):
             found.append((match[1], match[3]))
         elif match := _NATIVE.search(text):
