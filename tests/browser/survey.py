@@ -9,7 +9,15 @@ from playwright.sync_api import Page
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 1024, 390)
 NARROW = 390
-ILLUSTRATIONS = {"readiness", "plan", "rollout", "profile", "profile-editor", "policy-lint"}
+ILLUSTRATIONS = {
+    "readiness",
+    "plan",
+    "rollout",
+    "profile",
+    "profile-editor",
+    "profiles-on-nodes",
+    "policy-lint",
+}
 """Pages that README and docs show: their first screen is kept apart."""
 HEIGHT = 900
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
