@@ -292,3 +292,28 @@ def test_engine_check_that_cannot_be_asked_fails(world: SandboxWorld, hand: Hand
     (rehearsal,) = world.rehearse(variant, "team-a")
 
     assert (rehearsal.state, rehearsal.message) == (State.FAILED, "cut off")
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome"),
+    [
+        ("ClusterPolicy", "unjudged"),
+        ("ValidatingPolicy", "unjudged"),
+        ("ValidatingAdmissionPolicy", "admitted"),
+    ],
+)
+def test_admission_that_took_too_long_is_no_verdict_of_an_engine(
+    world: SandboxWorld,
+    hand: Hand,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    outcome: str,
+) -> None:
+    variant = world.installed(target)
+    monkeypatch.setattr(rehearsals, "LATE_SECONDS", 0.0)
+
+    (rehearsal,) = world.rehearse(variant, "team-a")
+
+    assert outcomes(rehearsal) == {"good": outcome}
+    row = RehearsedWorkload.objects.get(rehearsal=rehearsal)
+    assert ("may not have been heard" in row.message) is (outcome == "unjudged")

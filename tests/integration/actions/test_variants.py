@@ -4,13 +4,21 @@ from typing import Any
 
 import pytest
 
-from policies.actions import variants
+from policies.actions import inventory, variants
 from policies.actions.errors import Busy, Refused
 from policies.cluster.errors import Unreachable
 from policies.cluster.gateway import Resource, ServerVersion
 from policies.domain.authority import SYSTEM, NotAllowed
 from policies.domain.parameters import Parameters
-from policies.models import AuditEvent, Cluster, Variant, VariantRevision
+from policies.models import (
+    AuditEvent,
+    Cluster,
+    KindSnapshot,
+    ObservedNode,
+    Variant,
+    VariantRevision,
+)
+from policies.queries.installed import OutdatedList, outdated_lists
 from sandbox.faults import Fault
 from sandbox.gateway import SandboxGateway
 from tests.integration.actions.conftest import SandboxWorld
@@ -229,3 +237,88 @@ def test_edit_that_makes_no_sense_is_refused(
         edit(world, variant, **changes)
 
     assert VariantRevision.objects.filter(variant=variant).count() == 1
+
+
+INSTALLED = {"controls": [*C1_C2, "profile-installed"]}
+
+
+def declare(world: SandboxWorld, *values: str) -> None:
+    """Say of the only node which seccomp profiles lie there, and that these are all."""
+    ObservedNode.objects.get_or_create(cluster=world.cluster, name="n", defaults={"os": "linux"})
+    pool = inventory.declare_pool(
+        cluster_id=world.cluster.pk,
+        name="all",
+        selector={},
+        apparmor="no",
+        complete=("seccomp",),
+        by=world.people.admin,
+        now=world.now(),
+    )
+    for value in values:
+        inventory.declare_profile(
+            pool_id=pool.pk,
+            mechanism="seccomp",
+            value=value,
+            by=world.people.admin,
+            now=world.now(),
+        )
+
+
+def refresh(world: SandboxWorld, variant: Variant, **changes: Any) -> Variant:
+    values: dict[str, Any] = {
+        "variant_id": variant.pk,
+        "by": world.people.operator,
+        "now": world.now(),
+    }
+    return variants.refresh_installed(**values | changes)
+
+
+def test_list_of_installed_profiles_is_filled_in_where_it_is_asked_for(
+    world: SandboxWorld,
+) -> None:
+    declare(world, "profiles/a.json")
+
+    asking = create(world, parameters=Parameters.from_json(INSTALLED))
+    not_asking = create(world, name="other")
+
+    assert asking.parameters["seccomp"] == {"installed": ["profiles/a.json"]}
+    assert "seccomp" not in not_asking.parameters
+
+
+def test_list_of_installed_profiles_that_is_behind_is_told_and_refreshed(
+    world: SandboxWorld,
+) -> None:
+    declare(world, "profiles/a.json")
+    variant = create(world, parameters=Parameters.from_json(INSTALLED))
+    with pytest.raises(Refused, match="already"):
+        refresh(world, variant)
+    declare(world, "profiles/b.json")
+
+    assert [(o.mechanism, o.added, o.removed) for o in outdated(world, variant)] == [
+        ("seccomp", ("profiles/b.json",), ())
+    ]
+    fresh = refresh(world, variant)
+
+    assert fresh.parameters["seccomp"] == {"installed": ["profiles/a.json", "profiles/b.json"]}
+    assert outdated(world, fresh) == ()
+    newest = VariantRevision.objects.latest("number")
+    assert (newest.number, newest.note) == (2, "Installed seccomp profiles: + profiles/b.json.")
+    with pytest.raises(NotAllowed):
+        refresh(world, fresh, by=world.people.viewer)
+
+
+def outdated(world: SandboxWorld, variant: Variant) -> tuple[OutdatedList, ...]:
+    variant.refresh_from_db()
+    return outdated_lists(variant, now=world.now())
+
+
+def test_list_of_installed_profiles_that_is_not_known_stays_as_it_is(
+    world: SandboxWorld,
+) -> None:
+    stored = {**INSTALLED, "seccomp": {"installed": ["profiles/a.json"]}}
+    KindSnapshot.objects.filter(kind="nodes").delete()
+
+    variant = create(world, parameters=Parameters.from_json(stored))
+
+    assert variant.parameters == stored
+    assert outdated(world, variant) == ()

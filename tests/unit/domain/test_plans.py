@@ -15,6 +15,7 @@ from policies.domain.plans import (
     PlannedObject,
     canonical_json,
     gate_answers,
+    gates_away,
     object_diff,
     what_moved,
 )
@@ -79,7 +80,7 @@ def test_plan_names_its_changes_and_open_gates() -> None:
     ],
 )
 def test_title_says_the_plan_in_words(verb: FlipVerb, names: tuple[str, ...], title: str) -> None:
-    assert replace(PLAN, verb=verb, namespaces=names).title == title
+    assert replace(PLAN, verb=verb, namespaces=names, enforced_after=names).title == title
 
 
 @pytest.mark.parametrize(
@@ -205,3 +206,42 @@ def test_canonical_json_is_the_same_for_the_same_content(
     make: Callable[[], object], written: str
 ) -> None:
     assert canonical_json(make()) == written.encode()
+
+
+def test_plan_of_before_there_were_revisions_reads_as_that_of_the_first() -> None:
+    stored = PLAN.to_json()
+    del stored["revision"], stored["proof_namespaces"]
+
+    assert Plan.from_json(stored) == PLAN
+
+
+@pytest.mark.parametrize(
+    ("enforced", "title"),
+    [
+        ((), "Install revision 3 of seccomp in Audit on prod"),
+        (("a",), "Install revision 3 of seccomp on prod"),
+    ],
+)
+def test_install_of_other_parameters_names_its_revision(
+    enforced: tuple[str, ...], title: str
+) -> None:
+    plan = replace(PLAN, verb=FlipVerb.INSTALL, revision=3, enforced_after=enforced)
+
+    assert plan.title == title
+
+
+def test_other_parameters_are_another_plan_and_have_moved() -> None:
+    fresh = replace(PLAN, revision=2)
+
+    assert fresh.digest != PLAN.digest
+    assert what_moved(PLAN, fresh) == ("The parameters are those of revision 2 now, not of 1.",)
+
+
+@pytest.mark.parametrize("gate", ["engine", "contact"])
+def test_gate_that_may_pass_again_in_a_moment_voids_no_plan(gate: str) -> None:
+    away = GateAnswer("team-a", gate, "fail", None, "Engine down.")
+    fresh = replace(PLAN, gates=(*PLAN.gates, away))
+
+    assert what_moved(PLAN, fresh) == ()
+    assert gates_away(PLAN, fresh) == (away,)
+    assert gates_away(fresh, fresh) == ()

@@ -9,6 +9,7 @@ import pytest
 from policies.domain.readiness import (
     EVIDENCE_GATES,
     HARD_GATES,
+    INSTALL_GATES,
     ClusterEvidence,
     GateId,
     GateOutcome,
@@ -18,6 +19,7 @@ from policies.domain.readiness import (
     RehearsalEvidence,
     Tally,
     Verdict,
+    assess_install,
     assess_namespace,
 )
 
@@ -273,3 +275,67 @@ def test_hard_gates_are_those_that_nobody_can_override(gate_id: GateId) -> None:
     assert gate.is_hard is (gate_id in HARD_GATES)
     assert gate.passes
     assert GateId.CONTACT in HARD_GATES & EVIDENCE_GATES
+
+
+NATIVE = replace(POLICY, is_native=True)
+UNREPORTED = replace(NAMESPACE, tally=None, reportable_count=0)
+
+
+def test_assess_of_a_native_policy_asks_for_no_report() -> None:
+    verdict = assess(policy=NATIVE, namespace=UNREPORTED)
+
+    assert verdict.verdict is Verdict.READY
+    assert not verdict.asks(GateId.RESULTS)
+    assert not verdict.asks(GateId.REPORTS)
+    assert verdict.asks(GateId.REHEARSAL)
+    assert verdict.gate(GateId.ENGINE).sentence == "The API server judges by itself."
+
+
+@pytest.mark.parametrize(
+    ("rehearsal", "expected"),
+    [
+        (None, Verdict.UNKNOWN),
+        (replace(REHEARSAL, unjudged_count=1), Verdict.UNKNOWN),
+        (replace(REHEARSAL, refused_count=1), Verdict.BLOCKED),
+    ],
+)
+def test_native_policy_that_was_not_rehearsed_is_unknown_whatever_posture_says(
+    rehearsal: RehearsalEvidence | None, expected: Verdict
+) -> None:
+    namespace = replace(UNREPORTED, rehearsal=rehearsal, posture_failing_count=1)
+
+    assert assess(policy=NATIVE, namespace=namespace).verdict is expected
+
+
+def test_namespace_that_was_not_judged_under_these_parameters_is_unknown() -> None:
+    verdict = assess(namespace=replace(NAMESPACE, is_judged=False, workload_count=0))
+
+    gate = verdict.gate(GateId.POSTURE)
+    assert (verdict.verdict, gate.outcome, gate.number) == (Verdict.UNKNOWN, UNKNOWN, None)
+    assert gate.sentence == "Not judged under these parameters yet: collect again."
+
+
+def test_excluded_namespace_is_blocked_for_good() -> None:
+    verdict = assess(namespace=replace(NAMESPACE, is_excluded=True))
+
+    gate = verdict.gate(GateId.POLICY)
+    assert (verdict.verdict, gate.outcome, gate.is_hard) == (Verdict.BLOCKED, FAIL, True)
+    assert "excludes the namespace" in gate.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Verdict.READY),
+        ({"rehearsal": None, "tally": None}, Verdict.READY),
+        ({"posture_failing_count": 2}, Verdict.BLOCKED),
+        ({"is_judged": False}, Verdict.UNKNOWN),
+    ],
+)
+def test_install_asks_what_the_parameters_would_do_where_they_are_enforced(
+    changes: dict[str, Any], expected: Verdict
+) -> None:
+    verdict = assess_install(CLUSTER, POLICY, replace(NAMESPACE, **changes), now=NOW)
+
+    assert verdict.verdict is expected
+    assert {gate.id for gate in verdict.gates} == set(INSTALL_GATES)
