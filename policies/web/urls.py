@@ -50,6 +50,7 @@ urlpatterns = [
     path("variants/compare/", variants.compare, name="variant-compare"),
     path("variants/<int:variant_id>/", variants.detail, name="variant"),
     path("variants/<int:variant_id>/edit/", variant_forms.edit, name="variant-edit"),
+    path("variants/<int:variant_id>/refresh/", variants.refresh, name="variant-refresh"),
     path("variants/<int:variant_id>/roll-back/", variants.roll_back, name="variant-roll-back"),
     path("policies/", policies.index, name="policies"),
     path("policies/lint/", policies.lint, name="policy-lint"),

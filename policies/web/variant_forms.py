@@ -203,10 +203,11 @@ NEW = {
 """What the form of a new variant begins with."""
 
 
-def prefilled(query: QueryDict) -> dict[str, Any]:
+def prefilled(query: QueryDict, *, usual_cluster_id: int | None = None) -> dict[str, Any]:
     """Read what an address types into the form: lists by repeating a name or with commas; a template that there is not is left out."""
     values = {
         **NEW,
+        "cluster": usual_cluster_id,
         **{name: _read(name, query) for name in VariantForm.base_fields if name in query},
     }
     return values if values["template"] in TEMPLATES else {**values, "template": NEW["template"]}

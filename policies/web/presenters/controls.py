@@ -1,9 +1,11 @@
-"""The controls in words, the same on every page: what each asks of a pod."""
+"""The controls in words, the same on every page: what each asks of a pod, and what it is evidence for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from policies.domain.compliance import Reference, references
 from policies.domain.controls import Control, Mechanism
+from policies.domain.library.targets import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class ShownControl:
     help: str
     mechanism: str
     """The mechanism that it is about; empty for both."""
+    references: tuple[Reference, ...]
+    """The nearest first."""
 
 
 _WORDS = {
@@ -52,12 +56,19 @@ _WORDS = {
 }
 
 
-def shown_control(control: str) -> ShownControl:
-    """Word one control."""
-    title, text, mechanism = _WORDS[Control(control)]
-    return ShownControl(str(control), title, text, mechanism)
+def shown_control(control: str, kubernetes: str = "") -> ShownControl:
+    """Word one control; the cluster's version of Kubernetes chooses the benchmark."""
+    known = Control(control)
+    title, text, mechanism = _WORDS[known]
+    return ShownControl(known.value, title, text, mechanism, control_references(known, kubernetes))
 
 
-def shown_controls(controls: Iterable[str]) -> tuple[ShownControl, ...]:
+def shown_controls(controls: Iterable[str], kubernetes: str = "") -> tuple[ShownControl, ...]:
     """Word some controls, in the order given."""
-    return tuple(shown_control(control) for control in controls)
+    return tuple(shown_control(control, kubernetes) for control in controls)
+
+
+def control_references(control: Control, kubernetes: str = "") -> tuple[Reference, ...]:
+    """Give what a control is evidence for on a cluster of this version."""
+    version = version_of(kubernetes)
+    return references(control, version[:2] if version else None)

@@ -22,6 +22,7 @@ class ShownProfile:
     mark: str
     declared: str
     effective: str
+    """Empty where it is what is declared."""
     source: str
 
 
@@ -90,6 +91,6 @@ def _profile(profile: Profile | None) -> ShownProfile | None:
     return ShownProfile(
         profile.grade,
         declared,
-        profile.effective,
+        "" if profile.effective == declared else profile.effective,
         _SOURCES.get(profile.source, profile.source),
     )

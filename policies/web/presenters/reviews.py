@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.domain.commands import patch_command
+from policies.domain.controls import Control
 from policies.domain.readiness import Gate, GateId
 from policies.queries.offenders import Fault
 from policies.queries.reviews import Opinion, Review, ReviewedWorkload
+from policies.web.presenters.controls import control_references
 from policies.web.presenters.readiness import effect_on, workload_meta
 from policies.web.words import listed
 
@@ -25,6 +28,8 @@ class Place:
     path: str
     declared: str
     controls: str
+    references: tuple[str, ...]
+    """The nearest references of each control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,9 @@ class Count:
     as_of: datetime | None
 
 
-def shown_workloads(review: Review) -> tuple[ShownWorkload, ...]:
-    """Word the workloads that would be refused."""
-    return tuple(_shown(workload, review.namespace) for workload in review.failing)
+def shown_workloads(review: Review, kubernetes: str = "") -> tuple[ShownWorkload, ...]:
+    """Word the workloads that would be refused; the cluster's version chooses what they are evidence for."""
+    return tuple(_shown(workload, review.namespace, kubernetes) for workload in review.failing)
 
 
 def counts(review: Review) -> tuple[Count, ...]:
@@ -120,14 +125,14 @@ def _count(title: str, gate: Gate) -> Count:
     return Count(title, gate.number, gate.sentence, gate.as_of)
 
 
-def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
+def _shown(workload: ReviewedWorkload, namespace: str, kubernetes: str) -> ShownWorkload:
     return ShownWorkload(
         key=f"{workload.kind.lower()}-{workload.name}",
         kind=workload.kind,
         name=workload.name,
         meta=workload_meta(workload),
         effect=effect_on(workload.kind, workload.replicas, is_suspended=workload.is_suspended),
-        places=_places(workload.faults),
+        places=_places(workload.faults, kubernetes),
         report=workload.report,
         posture=workload.posture,
         rehearsal=workload.rehearsal,
@@ -137,22 +142,26 @@ def _shown(workload: ReviewedWorkload, namespace: str) -> ShownWorkload:
     )
 
 
-def _places(faults: tuple[Fault, ...]) -> tuple[Place, ...]:
+def _places(faults: tuple[Fault, ...], kubernetes: str) -> tuple[Place, ...]:
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for fault in faults:
         key = (fault.container, fault.role, fault.path, fault.declared)
         found.setdefault(key, []).append(fault.control)
-    return tuple(Place(*key, ", ".join(controls)) for key, controls in found.items())
+    return tuple(
+        Place(*key, ", ".join(controls), _references(controls, kubernetes))
+        for key, controls in found.items()
+    )
+
+
+def _references(controls: Iterable[str], kubernetes: str) -> tuple[str, ...]:
+    nearest = (r for c in controls for r in control_references(Control(c), kubernetes)[:2])
+    return tuple(dict.fromkeys(map(str, nearest)))
 
 
 def _command(workload: ReviewedWorkload, namespace: str) -> str:
     if not workload.patch or workload.kind in UNPATCHABLE:
         return ""
-    target = f"{workload.kind.lower()}/{workload.name}"
-    return (
-        f"kubectl -n {namespace} patch {target} --type strategic --patch-file /dev/stdin"
-        f" <<'EOF'\n{workload.patch}EOF\n"
-    )
+    return patch_command(workload.kind, workload.name, namespace, workload.patch)
 
 
 def _hint(workload: ReviewedWorkload) -> str:

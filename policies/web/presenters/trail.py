@@ -34,6 +34,7 @@ _TEXTS = {
     "collection.requested": "asked to collect {cluster}",
     "collection.incomplete": "could not collect everything from {cluster}",
     "variant.created": "created the variant {variant} on {cluster}",
+    "variant.edited": "edited the variant {variant} on {cluster}",
     "profile.created": "created the {mechanism} profile {profile}",
     "profile.version_added": "saved version {number} of the {mechanism} profile {profile}",
     "profile.retired": "retired the {mechanism} profile {profile}",

@@ -123,10 +123,12 @@ TARGET_CHOICES = (
 )
 
 
-def control_options(mechanisms: Iterable[Mechanism]) -> tuple[ShownControl, ...]:
+def control_options(
+    mechanisms: Iterable[Mechanism], kubernetes: str = ""
+) -> tuple[ShownControl, ...]:
     """Word the controls of these mechanisms, and those of both."""
     known = {"", *(m.value for m in mechanisms)}
-    return tuple(c for c in shown_controls(Control) if c.mechanism in known)
+    return tuple(c for c in shown_controls(Control, kubernetes) if c.mechanism in known)
 
 
 def profile_groups(

@@ -85,7 +85,7 @@ class ShownWishes:
 _MECHANISM_NAMES = {Mechanism.SECCOMP: "Seccomp", Mechanism.APPARMOR: "AppArmor"}
 
 
-def asked(spec: VariantSpec) -> Asked:
+def asked(spec: VariantSpec, kubernetes: str = "") -> Asked:
     """Say what a variant asks, in words; what its template does not have is left out."""
     parameters = spec.parameters
     lines = [line for m in spec.mechanisms for line in _profile_lines(spec, m)]
@@ -104,7 +104,7 @@ def asked(spec: VariantSpec) -> Asked:
     lines.append(ParameterLine("Begins with", parameters.failure_action))
     if parameters.message:
         lines.append(ParameterLine("Message", parameters.message))
-    return Asked(shown_controls(spec.controls), tuple(lines))
+    return Asked(shown_controls(spec.controls, kubernetes), tuple(lines))
 
 
 def _profile_lines(spec: VariantSpec, mechanism: Mechanism) -> list[ParameterLine]:

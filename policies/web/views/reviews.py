@@ -33,7 +33,7 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
         "shown": shown_cell(found.cell, now=now),
         "counts": counts(found),
         "differences": differences(found),
-        "workloads": shown_workloads(found),
+        "workloads": shown_workloads(found, variant.cluster.kubernetes_version),
         "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
         "may_rehearse": permit(actor, Act.REHEARSE),

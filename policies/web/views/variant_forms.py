@@ -3,6 +3,7 @@
 A preview is a POST that stores nothing: what is typed may be longer than an address.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from policies.domain.authority import Act
 from policies.domain.controls import Mechanism
 from policies.domain.library import TEMPLATES, VariantSpec
 from policies.models import Cluster, Variant
+from policies.queries.installed import with_installed
 from policies.queries.specs import spec_of
 from policies.queries.targets import target_facts
 from policies.queries.variants import variant_page
@@ -46,7 +48,10 @@ UNFIT = "Mend the marked fields to see what it compiles to."
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """Show the form with its preview, or create a variant."""
-    form = VariantForm(request.POST if request.method == "POST" else prefilled(request.GET))
+    clusters = Cluster.objects.order_by("name").defer("credential")
+    first = next(iter(clusters), None)
+    opened = prefilled(request.GET, usual_cluster_id=first.pk if first else None)
+    form = VariantForm(request.POST if request.method == "POST" else opened)
     if _is_preview(request):
         form.forgive_missing()
     elif form.is_valid():
@@ -66,12 +71,12 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{variant.name} was created. Install it to get reports.")
             return see_other("policies:variant", variant.pk)
-    clusters = Cluster.objects.order_by("name").defer("credential")
     return _respond(
         request,
         form,
         {
             "clusters": clusters,
+            "kubernetes": _version_of(form, clusters),
             "preview": _preview_of_new(form),
             "template_choices": TEMPLATE_CHOICES,
             "target_choices": TARGET_CHOICES,
@@ -116,12 +121,20 @@ def edit(request: HttpRequest, variant_id: int) -> HttpResponse:
         form,
         {
             "variant": variant,
+            "kubernetes": variant.cluster.kubernetes_version,
             "current_cluster": variant.cluster.name,
             "preview": _preview_of_edit(form, variant),
             "mechanisms": TEMPLATES[variant.template].mechanisms,
             "installed": installed,
         },
     )
+
+
+def _version_of(form: VariantForm, clusters: Iterable[Cluster]) -> str:
+    """Give the version of Kubernetes on the chosen cluster, or on the first."""
+    typed = form["cluster"].value()
+    known = {str(cluster.pk): cluster.kubernetes_version for cluster in clusters}
+    return known.get(str(typed)) or next(iter(known.values()), "")
 
 
 def _preview_of_new(form: VariantForm) -> Preview:
@@ -131,6 +144,8 @@ def _preview_of_new(form: VariantForm) -> Preview:
         return Preview(trouble=UNFIT)
     cluster = Cluster.objects.filter(pk=values.get("cluster") or 0).defer("credential").first()
     template = values["template"]
+    if cluster is not None:
+        parameters = with_installed(cluster, template, parameters, now=timezone.now())
     answer = target_answer(
         target_facts(cluster) if cluster else None,
         values.get("target", ""),
@@ -173,7 +188,7 @@ def _respond(
     context |= {
         "form": form,
         "errors": field_errors(form),
-        "control_options": control_options(mechanisms),
+        "control_options": control_options(mechanisms, context["kubernetes"]),
         "profile_groups": profile_groups(form, mechanisms, context.get("installed", {})),
         "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT),
     }

@@ -7,12 +7,13 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from policies.actions import flips
+from policies.actions import flips, variants
 from policies.domain.authority import Act
 from policies.domain.library import TEMPLATES
 from policies.models import Variant
 from policies.queries.comparison import compare_variants
 from policies.queries.freshness import data_strip
+from policies.queries.installed import outdated_lists
 from policies.queries.specs import spec_of
 from policies.queries.variants import variant_page, variants_by_cluster
 from policies.web.actors import actor_of, permit
@@ -59,21 +60,33 @@ def detail(request: HttpRequest, variant_id: int) -> HttpResponse:
     actor = actor_of(request.user)
     page = variant_page(variant)
     spec = spec_of(variant)
+    now = timezone.now()
     context = {
         "variant": variant,
         "page": page,
-        "asked": asked(spec),
+        "outdated": outdated_lists(variant, now=now),
+        "asked": asked(spec, variant.cluster.kubernetes_version),
         "wishes": shown_wishes(
             page, request.GET.get("revision", ""), request.GET.get("against", "")
         ),
         "objects": shown_objects(page.objects),
         "compiled": compiled(spec, tuple(name for name, _ in page.enforced)),
-        "strip": data_strip(variant.cluster, now=timezone.now()),
+        "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
         "may_plan": permit(actor, Act.REQUEST_FLIP),
         "may_edit": permit(actor, Act.CREATE_VARIANT),
     }
     return respond(request, "variants/detail.html", "variants/_objects.html", context)
+
+
+@require_POST
+@login_required
+def refresh(request: HttpRequest, variant_id: int) -> HttpResponse:
+    """Bring the lists of installed profiles in line with the nodes, as a revision."""
+    get_object_or_404(Variant, pk=variant_id)
+    variants.refresh_installed(variant_id=variant_id, by=actor_of(request.user), now=timezone.now())
+    messages.success(request, "The list is as the nodes say. The cluster follows with an install.")
+    return see_other("policies:variant", variant_id)
 
 
 @require_POST

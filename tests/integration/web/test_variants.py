@@ -9,9 +9,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from policies.actions import inventory
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.objects import WorkloadKind
-from policies.models import Cluster, Flip, ObservedPolicy, Variant
+from policies.models import Cluster, Flip, ObservedNode, ObservedPolicy, Variant
 from tests import factories
 from tests.integration.web.conftest import HTMX, SandboxWorld
 
@@ -351,3 +352,30 @@ def test_preview_says_why_this_kind_of_policy(
     )
 
     assert words in text
+
+
+def test_variant_page_says_that_the_list_of_profiles_is_behind_and_refreshes_it(
+    world: SandboxWorld, hands: Callable[[str], Client]
+) -> None:
+    ObservedNode.objects.create(cluster=world.cluster, name="n", os="linux")
+    variant = factories.installed(world.cluster, "asks", controls=["profile-installed"])
+    admin = {"by": world.people.admin, "now": world.now()}
+    pool = inventory.declare_pool(
+        cluster_id=world.cluster.pk,
+        name="all",
+        selector={},
+        apparmor="no",
+        complete=("seccomp",),
+        **admin,
+    )
+    inventory.declare_profile(
+        pool_id=pool.pk, mechanism="seccomp", value="profiles/new.json", **admin
+    )
+    page = f"/variants/{variant.pk}/"
+
+    before = hands("operator").get(page).text
+    after = hands("operator").post(f"{page}refresh/", follow=True).text
+
+    assert "<code>+ profiles/new.json</code>" in before
+    assert "The newest parameters are not installed yet." in after
+    assert "is behind the nodes" not in after
