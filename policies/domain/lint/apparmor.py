@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from policies.domain.lint.policy import CONTROLLERS, Family, Policy, Rule
-from policies.domain.lint.reading import anchor_of, bare, first_key, keys, mapping
+from policies.domain.lint.reading import anchor_of, bare, first_key, first_read, keys, mapping
 from policies.domain.lint.records import Lint, Severity, Spot
 from policies.domain.lint.versions import Facts, known_before, maybe_from
 
@@ -20,15 +20,11 @@ def annotation_only(policy: Policy, facts: Facts) -> Iterator[Spot]:
     if not reads or not maybe_from(facts.kubernetes, (1, 30, 0)):
         return
     for rule in policy.validating:
-        if PREFIX in rule.mentions:
-            yield Spot(first_key(rule.body, _key_in(rule.mentions), rule.steps))
-    if policy.family in (Family.CEL, Family.NATIVE):
-        yield Spot(first_key(policy.spec, PREFIX, ("spec",)))
-
-
-def _key_in(mentions: str) -> str:
-    line = next(line for line in mentions.splitlines() if PREFIX in line)
-    return PREFIX if "{{" in line else bare(line)
+        if at := first_read(rule.body, PREFIX, rule.steps):
+            yield Spot(at)
+    is_cel = policy.family in (Family.CEL, Family.NATIVE)
+    if is_cel and (at := first_read(policy.spec, PREFIX, ("spec",))):
+        yield Spot(at)
 
 
 def controller_annotations(policy: Policy, _facts: Facts) -> Iterator[Spot]:

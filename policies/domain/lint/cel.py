@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from policies.domain.lint.intent import requires_profile
 from policies.domain.lint.policy import Expression, Family, Policy
 from policies.domain.lint.reading import mapping, mappings, words
 from policies.domain.lint.records import Lint, Severity, Spot
@@ -14,6 +15,7 @@ _NOT_REWRITTEN = re.compile(
     r"\b(?:object|oldObject)\s*(?:\.\?\s*spec\b|\[\s*\??['\"]spec['\"]\s*\])"
 )
 _OR_DEFAULT = re.compile(r"orValue\(\s*['\"](RuntimeDefault|runtime/default)['\"]\s*\)")
+_ABSENT_PASSES = re.compile(r"!\s*has\([\w.]*(?:seccompProfile|appArmorProfile)\)\s*\|\|")
 _OPTIONAL_SYNTAX = re.compile(r"\.\?|\[\?")
 _OPTIONAL_FIELD = re.compile(
     r"\bobject\.spec\.(securityContext|initContainers|ephemeralContainers|os)\b"
@@ -71,6 +73,8 @@ def not_rewritten(policy: Policy, _facts: Facts) -> Iterator[Spot]:
 def or_value_default(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     """An absent profile is taken for the good one."""
     yield from _where(policy, _OR_DEFAULT)
+    if requires_profile(policy):
+        yield from _where(policy, _ABSENT_PASSES)
 
 
 def unguarded_field(policy: Policy, _facts: Facts) -> Iterator[Spot]:
@@ -179,12 +183,12 @@ LINTS = (
     Lint(
         id="absent-counts-as-good",
         severity=Severity.ERROR,
-        title="An absent profile is taken for RuntimeDefault",
+        title="An absent profile is taken for a good one",
         what_happens="A rule that is meant to require a profile requires nothing: where none is"
-        " set, the default that stands here is compared, and passes. The public sample"
-        " restrict-seccomp-strict for ValidatingPolicy does this.",
+        " set, the expression holds. The public samples restrict-seccomp-strict do this, both for"
+        " CEL in a ClusterPolicy and for ValidatingPolicy.",
         since="All versions.",
-        fix="Use orValue(''), and let the empty text fail.",
+        fix="Let what is absent fail: orValue(''), or has(…) && instead of !has(…) ||.",
         references=("T31", "8.8"),
         find=or_value_default,
     ),

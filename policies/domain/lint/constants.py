@@ -44,10 +44,10 @@ def constant(key: object, kind: str) -> str | None:
 
 
 def _never_there(path: str, kind: str) -> bool:
-    if _QUOTED_WILDCARD.search(path):
-        return True
     if "||" in path or "(" in path:
         return False  # more than a path
+    if _QUOTED_WILDCARD.search(path):
+        return True
     found = _PLAIN_PATH.match(path.strip())
     if found is None:
         return False
@@ -90,8 +90,8 @@ def _all(verdicts: list[bool | None]) -> bool | None:
     return None if None in verdicts or not verdicts else True
 
 
-_MEMBERSHIP = {"In": True, "AnyIn": True, "AllIn": True}
-_NEGATED = {"NotIn": True, "AnyNotIn": True, "AllNotIn": True}
+_AMONG = ("Equals", "Equal", "In", "AnyIn", "AllIn")
+_NOT_AMONG = ("NotEquals", "NotEqual", "NotIn", "AnyNotIn", "AllNotIn")
 
 
 def _one(condition: Mapping[str, Any], kind: str) -> bool | None:
@@ -101,9 +101,9 @@ def _one(condition: Mapping[str, Any], kind: str) -> bool | None:
         return None
     operator = word(condition.get("operator"))
     is_among = any(fnmatchcase(key, w) or fnmatchcase(w, key) for w in wanted)
-    if operator in ("Equals", "Equal", *_MEMBERSHIP):
+    if operator in _AMONG:
         return is_among
-    if operator in ("NotEquals", "NotEqual", *_NEGATED):
+    if operator in _NOT_AMONG:
         return not is_among
     return None
 

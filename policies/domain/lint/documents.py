@@ -102,11 +102,16 @@ def read_documents(text: str) -> Reading:
     return Reading(tuple(documents), tuple(troubles))
 
 
+def lines_of(text: str) -> list[str]:
+    """Cut a text into the lines that documents count by."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
     """Cut the text at its document markers, so that one broken document leaves the others readable."""
     start = 1
     held: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if line.startswith("---") and (len(line) == 3 or line[3] in " \t"):
             yield from _chunk(start, held)
             start, held = number, [line[3:]]

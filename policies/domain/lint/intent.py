@@ -54,6 +54,8 @@ _REQUIRING = re.compile(
 _DENYING = re.compile(
     r"\bunconfined\b|\bnot (be )?allowed\b|\bdeny\b|\bdisallow|\bforbid|\bmust not\b"
 )
+_UNSET = re.compile(r"\bunset or\b|\bif (set|defined)\b")
+_STRICT = re.compile(r"\bstrict\b|\brequire[sd]?\b")
 _LOADED = re.compile(r"\bloaded\b|\binstalled\b|\bexists?\b")
 
 
@@ -164,9 +166,12 @@ def _judge(
 
 def _by_words(said: str) -> bool | None:
     """True: it means to require. False: it means to deny. None: its words do not say."""
-    if _DENYING.search(said):
+    if _UNSET.search(said):
         return False
-    return True if _REQUIRING.search(said) else None
+    denies, requires = _DENYING.search(said), _REQUIRING.search(said)
+    if denies and requires:
+        return True if _STRICT.search(said) else None
+    return bool(requires) if denies or requires else None
 
 
 def _by_shape(claim: _Claim, mechanism: Mechanism, mentioned: str) -> bool | None:

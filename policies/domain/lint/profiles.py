@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from policies.domain.lint.containers import mentions_windows, units
 from policies.domain.lint.intent import requires_profile
 from policies.domain.lint.policy import Policy
-from policies.domain.lint.reading import bare, first_key, texts
+from policies.domain.lint.reading import MESSAGES, bare, first_read, texts
 from policies.domain.lint.records import Lint, Severity, Spot
 from policies.domain.lint.versions import Facts, maybe_from
 
@@ -20,16 +20,8 @@ def seccomp_annotation(policy: Policy, facts: Facts) -> Iterator[Spot]:
     if SECCOMP_ANNOTATION not in policy.mentions or not maybe_from(facts.kubernetes, (1, 25, 0)):
         return
     alone = "seccompProfile" not in policy.mentions
-    for at, text in policy.texts:
-        if SECCOMP_ANNOTATION in text:
-            yield Spot(at, severity=None if alone else Severity.INFO)
-            return
-    yield Spot(first_key(policy.spec, _annotation_key(policy), ("spec",)))
-
-
-def _annotation_key(policy: Policy) -> str:
-    lines = policy.mentions.splitlines()
-    return bare(next(line for line in lines if SECCOMP_ANNOTATION in line))
+    if at := first_read(policy.spec, SECCOMP_ANNOTATION, ("spec",)):
+        yield Spot(at, severity=None if alone else Severity.INFO)
 
 
 def localhost_without_list(policy: Policy, _facts: Facts) -> Iterator[Spot]:
@@ -39,13 +31,13 @@ def localhost_without_list(policy: Policy, _facts: Facts) -> Iterator[Spot]:
         return
     for unit in units(policy):
         if "Localhost" in unit.mentions and "localhostProfile" not in policy.mentions:
-            at = next((s for s, t in texts(unit.body, unit.steps) if _allows_localhost(t)), None)
+            said = texts(unit.body, unit.steps)
+            at = next((s for s, t in said if s[-1] not in MESSAGES and _allows_localhost(t)), None)
             if at is not None:
                 yield Spot(at)
 
 
 def _allows_localhost(text: str) -> bool:
-    # In a message the word allows nothing.
     return "Localhost" in text and (
         "|" in text or "'" in text or '"' in text or text == "Localhost"
     )
@@ -54,7 +46,7 @@ def _allows_localhost(text: str) -> bool:
 def absolute_localhost_path(policy: Policy, _facts: Facts) -> Iterator[Spot]:
     """A path of the node's file system, or one that begins with a slash, as localhostProfile."""
     for at, text in policy.texts:
-        if at[-1] in ("message", "messageExpression"):
+        if at[-1] in MESSAGES:
             continue
         in_field = any(isinstance(s, str) and bare(s) == "localhostProfile" for s in at)
         if (in_field and text.strip().startswith("/")) or _HOST_PATH.search(text):

@@ -82,6 +82,16 @@ def first_key(value: object, wanted: str, steps: Steps) -> Steps:
     return steps
 
 
+MESSAGES = ("message", "messageExpression")
+
+
+def first_read(value: object, wanted: str, steps: Steps) -> Steps | None:
+    """Find the first key, or else the first text, that mentions something; what is said in messages does not count."""
+    named = (at for at, key in keys(value, steps) if wanted in key)
+    told = (at for at, text in texts(value, steps) if wanted in text and at[-1] not in MESSAGES)
+    return next(named, None) or next(told, None)
+
+
 ANCHORS = ("", "<", "X", "+", "=", "^")
 
 

@@ -24,6 +24,7 @@ from policies.domain.lint import (
     recognise,
     suggest,
 )
+from policies.domain.lint.documents import lines_of
 from policies.domain.plans import manifest_text, object_diff
 from policies.web.presenters.diffs import Block, diff_blocks
 
@@ -225,7 +226,7 @@ def text_lines(text: str, policies: Sequence[Linted]) -> tuple[TextLine, ...]:
     for flaw in (flaw for policy in policies for flaw in policy.flaws):
         for line in dict.fromkeys(place.line for place in flaw.places):
             notes[line].append(Note(flaw.key, flaw.severity, flaw.title))
-    written = text.splitlines()
+    written = lines_of(text.rstrip("\r\n")) if text else []
     kept = _kept(len(written), notes)
     lines: list[TextLine] = []
     last = 0

@@ -186,6 +186,10 @@ POD_ONLY = {"spec": {"securityContext": {"seccompProfile": {"type": "RuntimeDefa
 TEMPLATE = {"spec": {"template": {"metadata": {"labels": {"app": "?*"}}}}}
 OPTIONAL = "object.spec.?securityContext.?seccompProfile.?type"
 LISTS = "object.spec.containers + object.spec.?initContainers.orValue([]) + object.spec.?ephemeralContainers.orValue([])"
+NOTHING_SET = (
+    "!has(object.spec.securityContext) || !has(object.spec.securityContext.seccompProfile)"
+    " || object.spec.securityContext.seccompProfile.type == 'RuntimeDefault'"
+)
 ALL_LEVELS = f"{OPTIONAL}.orValue('') != '' && ({LISTS}).all(c, c.name != '')"
 REQUIRE = {"message": "A seccomp profile is required.", "pattern": GOOD_PATTERN}
 
@@ -215,6 +219,11 @@ CASES = (
         "pattern-never-met",
         rules(rule({"pattern": {"spec": {"dnsPolicy": "Default & None"}}})),
         rules(rule({"pattern": {"spec": {"dnsPolicy": "Default | None"}}})),
+    ),
+    Case(
+        "pattern-never-met",
+        rules(rule({"pattern": {"spec": {"template": {"a": 1}}}})),
+        rules(rule({"pattern": {"spec": {"template": None}}})),
     ),
     Case(
         "wildcard-annotation-key",
@@ -288,6 +297,11 @@ CASES = (
         rules(deny("{{ request.object.metadata.annotations.team || '' }}", "Equals", "")),
     ),
     Case(
+        "precondition-never-true",
+        rules(rule({}, preconditions=[{"key": "a", "operator": "Equals", "value": "b"}])),
+        rules(rule({}, preconditions=[{"key": "a", "operator": "Equals", "value": "a"}])),
+    ),
+    Case(
         "localhost-contradiction",
         rules(
             rule(
@@ -336,6 +350,11 @@ CASES = (
         cel(ALL_LEVELS),
     ),
     Case(
+        "absent-counts-as-good",
+        but(cel(NOTHING_SET), "metadata/name", "strict-seccomp"),
+        but(cel(NOTHING_SET), "metadata/name", "disallow-unconfined-seccomp"),
+    ),
+    Case(
         "unguarded-field",
         cel("object.spec.securityContext.runAsNonRoot"),
         cel("has(object.spec.securityContext) && object.spec.securityContext.runAsNonRoot"),
@@ -357,6 +376,24 @@ CASES = (
         "init-containers-missed",
         rules(rule({"pattern": CONTAINERS_ONLY})),
         rules(rule({"pattern": GOOD_PATTERN})),
+    ),
+    Case(
+        "init-containers-missed",
+        rules(
+            rule(
+                {
+                    "deny": {
+                        "conditions": {
+                            "any": [{"key": "{{ bad }}", "operator": "Equals", "value": "x"}]
+                        }
+                    }
+                },
+                context=[
+                    {"name": "bad", "variable": {"jmesPath": "spec.containers[].a.seccompProfile"}}
+                ],
+            )
+        ),
+        PLAIN,
     ),
     Case("ephemeral-containers-missed", rules(rule({"pattern": CONTAINERS_ONLY})), PLAIN),
     Case("override-unchecked", rules(rule({"pattern": POD_ONLY})), PLAIN),
@@ -598,6 +635,7 @@ CASES = (
     Case("cel-autogen-off", cel(match={"objectSelector": SHOP}), CEL),
     Case("cel-autogen-off", cel(pods={"resources": ["pods", "pods/ephemeralcontainers"]}), CEL),
     Case("cel-autogen-off", cel(autogen={"podControllers": {"controllers": []}}), CEL),
+    Case("cel-autogen-off", cel(pods={"resourceNames": ["one"]}), CEL),
     Case(
         "selector-stops-autogen",
         cel(match={"namespaceSelector": SHOP}),

@@ -48,6 +48,12 @@ def test_read_documents_list_gives_its_items() -> None:
     assert [t.message for t in read.troubles] == ["Item 2 of the List is no object."]
 
 
+def test_read_documents_lines_of_a_browser_are_counted_once() -> None:
+    (read,) = read_documents(GOOD.replace("\n", "\r\n")).documents
+
+    assert read.line_of(("metadata", "name")) == 3
+
+
 def test_read_documents_json_with_tabs_is_read() -> None:
     (read,) = read_documents('{\n\t"kind": "A"\n}').documents
 
@@ -61,6 +67,7 @@ def test_read_documents_json_with_tabs_is_read() -> None:
         ("a: " + "[" * (DEPTH_LIMIT + 1), "nested deeper than"),
         ("{" * 100_000, "nested deeper than"),
         ("- 1\n", "no object"),
+        ("\ufeff\ufeff\n", "no object"),
         ("just words", "no object"),
         ("? [a]\n: 1\n", "A key of a mapping must be a plain text."),
         ("a: 1\n<<: {b: 2}\n", "A key of a mapping must be a plain text."),

@@ -62,6 +62,29 @@ def pod_security(level: str, *excluded: str) -> dict[str, Any]:
             [(C2, LIKELY)],
         ),
         (rules(deny(*UNCONFINED)), [(C2, LIKELY)]),
+        (
+            rules(
+                rule({"message": "Seccomp must be unset or set well.", "pattern": OPTIONAL_PATTERN})
+            ),
+            [(C2, CERTAIN)],
+        ),
+        (
+            rules(
+                rule(
+                    {
+                        "message": "Seccomp: disallowed, must be set (strict).",
+                        "pattern": GOOD_PATTERN,
+                    }
+                )
+            ),
+            [(C1, CERTAIN)],
+        ),
+        (
+            rules(
+                rule({"message": "Seccomp is disallowed, must be set.", "pattern": GOOD_PATTERN})
+            ),
+            [(C1, LIKELY)],
+        ),
         (rules(deny(*UNCONFINED, name="deny-unconfined-seccomp")), [(C2, CERTAIN)]),
         (annotated(APPARMOR), [(C4, LIKELY)]),
         (cel(f"{OPTIONAL}.orValue('RuntimeDefault') != ''"), [(C2, POSSIBLE)]),

@@ -7,7 +7,17 @@ import pytest
 import yaml
 
 from policies.domain.lint import LINTS, Facts, Severity, lint
-from tests.unit.domain.lint.cases import CASES, PLAIN, Case, but, cel, kyverno, rule, rules
+from tests.unit.domain.lint.cases import (
+    APPARMOR,
+    CASES,
+    PLAIN,
+    Case,
+    but,
+    cel,
+    kyverno,
+    rule,
+    rules,
+)
 
 GOLDEN = sorted((Path(__file__).parents[3] / "contract" / "golden").glob("*.yaml"))
 NEWEST = Facts(kubernetes=(1, 36, 3), kyverno=(1, 19, 1))
@@ -98,3 +108,9 @@ def test_lint_condition_in_cel_null_is_right_for_a_native_policy() -> None:
 )
 def test_lint_what_is_no_policy_gives_nothing(manifest: dict[str, Any]) -> None:
     assert lint(manifest) == ()
+
+
+def test_lint_annotation_that_only_a_message_names_is_not_held_for_read() -> None:
+    said = f"Set the field, not {APPARMOR}/name."
+
+    assert "apparmor-annotation-only" not in found(rules(rule({"message": said, "pattern": {}})))
