@@ -33,6 +33,8 @@ from policies.queries.inventory import KindState, build_inventory, kind_states
 NODES_AS_COLUMNS = 8
 """With more nodes than this a column is a pool."""
 PAGE_SIZE = 50
+NODES_SHOWN = 20
+"""Of one pool, a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +207,9 @@ def load_pool_nodes(
         ),
         key=lambda line: (WORST_FIRST.index(line.outcome), line.node.name),
     )
-    page_count = max(1, ceil(len(lines) / PAGE_SIZE))
+    page_count = max(1, ceil(len(lines) / NODES_SHOWN))
     shown = min(max(1, page), page_count)
-    part = tuple(lines[(shown - 1) * PAGE_SIZE : shown * PAGE_SIZE])
+    part = tuple(lines[(shown - 1) * NODES_SHOWN : shown * NODES_SHOWN])
     return PoolNodes(reference, pool, part, len(lines), shown, page_count)
 
 

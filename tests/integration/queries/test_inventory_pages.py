@@ -22,6 +22,7 @@ from policies.models import (
     ReferencedProfile,
 )
 from policies.queries.inventory_pages import (
+    NODES_SHOWN,
     PAGE_SIZE,
     InventoryPage,
     PoolNodes,
@@ -234,14 +235,18 @@ def test_page_beyond_the_last_is_the_last(cluster: Cluster) -> None:
 
 
 def test_pool_nodes_are_paged_worst_first(cluster: Cluster) -> None:
-    nodes(cluster, PAGE_SIZE + 5)
+    nodes(cluster, NODES_SHOWN + 5)
     nodes(cluster, 3, "gpu")
     profile(cluster, "a", missing=5)
 
     found = pool_nodes(cluster, "web")
 
     assert [line.outcome for line in found.lines[:3]] == [Outcome.FAIL, Outcome.FAIL, Outcome.PASS]
-    assert (len(found.lines), found.total_count, found.page_count) == (PAGE_SIZE, PAGE_SIZE + 5, 2)
+    assert (len(found.lines), found.total_count, found.page_count) == (
+        NODES_SHOWN,
+        NODES_SHOWN + 5,
+        2,
+    )
     assert len(pool_nodes(cluster, "web", page=2).lines) == 5
 
 
