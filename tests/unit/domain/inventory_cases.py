@@ -132,7 +132,9 @@ CASES = (
         Outcome.FAIL,
         at_fault=("c",),
     ),
-    Case("P14", "a.json", Inventory(NODES), Outcome.UNKNOWN, said="Neither the operator nor an admin"),
+    Case(
+        "P14", "a.json", Inventory(NODES), Outcome.UNKNOWN, said="Neither the operator nor an admin"
+    ),
     Case("P15", "k8s-web", apparmor(mode="Enforce"), Outcome.PASS, APPARMOR),
     Case("P16", "k8s-web", apparmor(mode="Complain"), Outcome.PASS, APPARMOR, is_weak=True),
     Case("P17", "localhost/k8s-web", apparmor(), Outcome.FAIL, APPARMOR, hint="k8s-web"),
