@@ -4,8 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from policies.domain.controls import Control, Mechanism
 from policies.domain.library.cel import Variable, listed, quoted
+from policies.domain.library.records import InvalidVariant
 from policies.domain.parameters import LOCALHOST_PREFIX, Parameters, ProfileParameters
 from policies.domain.patterns import LONGEST_VALUE, expression_of
+
+PATTERNS_LIMIT = 8_000
+"""Characters; with more, pods of fifty containers came near the cost that an API server allows an expression."""
 
 _POD = {Mechanism.SECCOMP: "variables.podSeccomp", Mechanism.APPARMOR: "variables.podAppArmor"}
 _CONTAINERS = {Mechanism.SECCOMP: "variables.seccomp", Mechanism.APPARMOR: "variables.appArmor"}
@@ -14,7 +18,11 @@ _NONE = "[]"
 
 
 def variables(parameters: Parameters, mechanisms: Iterable[Mechanism]) -> Iterator[Variable]:
-    """Give the variables that list who is at fault, one a mechanism, and both together."""
+    """Give the variables that list who is at fault, one a mechanism, and both together.
+
+    Raises:
+        InvalidVariant: the patterns would cost an API server too much.
+    """
     both = tuple(mechanisms)
     if Control.ALLOWED_PROFILES in parameters.controls:
         for mechanism in both:
@@ -50,11 +58,25 @@ def _allowed(mechanism: Mechanism, part: ProfileParameters) -> str:
     """Say in CEL whether the path or name `v` is allowed; the length bounds what the expressions may cost."""
     if not part.allowed:
         return "false"
-    rules = [f"size(v) <= {LONGEST_VALUE}", _sound(mechanism)]
-    rules.append(f"v.matches({quoted(expression_of(part.allowed))})")
+    rules = [f"size(v) <= {LONGEST_VALUE}", _sound(mechanism), f"({_fits(part.allowed)})"]
     if part.denied:
-        rules.append(f"!v.matches({quoted(expression_of(part.denied))})")
+        rules.append(f"!({_fits(part.denied)})")
     return " && ".join(rules)
+
+
+def _fits(patterns: tuple[str, ...]) -> str:
+    """Say in CEL that `v` fits one of the patterns; those without wildcards cost next to nothing in a list."""
+    wild = tuple(pattern for pattern in patterns if "*" in pattern)
+    exact = tuple(pattern for pattern in patterns if "*" not in pattern)
+    expression = expression_of(wild)
+    if len(expression) > PATTERNS_LIMIT:
+        raise InvalidVariant(
+            "The patterns with `*` are too long together: name the profiles, or use fewer patterns."
+        )
+    ways = [f"v in {listed(exact)}"] if exact else []
+    if wild:
+        ways.append(f"v.matches({quoted(expression)})")
+    return " || ".join(ways)
 
 
 def _sound(mechanism: Mechanism) -> str:
