@@ -20,6 +20,7 @@ from policies.domain.library import (
     Target,
     VariantSpec,
     compile_objects,
+    probe_pods,
 )
 from policies.domain.library.targets import TargetFacts, choose, unsafe, version_of
 from policies.domain.parameters import Parameters
@@ -178,10 +179,11 @@ def _revise(
 
 
 def _checked(make: Callable[[], VariantSpec]) -> VariantSpec:
-    """Make a specification that compiles. Raises Refused."""
+    """Make a specification that compiles and can be proven. Raises Refused."""
     try:
         spec = make()
         compile_objects(spec, ())
+        probe_pods(spec)
     except InvalidVariant as error:
         raise Refused(str(error)) from error
     return spec

@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from controlplane import ControlPlane
 from policies.actions import clusters
+from policies.actions.specs import resources_of
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
+from policies.domain.library import API_VERSIONS, Target
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.models import Rehearsal, ResultTally, Variant
 from tests.contract.planes import MERGE_PATCH, STRATEGIC_PATCH, Manifest, Plane, Reply, eventually
@@ -17,10 +19,14 @@ from tests.world import BAD, GOOD, People, World, deployment
 
 NAMESPACES = ("team-a", "team-b")
 VIOLATOR = "ftp"
-POLICY_HEAD: dict[str, Manifest] = {
-    "ClusterPolicy": {"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy"},
-    "ValidatingPolicy": {"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy"},
-}
+NAMES = {"seccomp": "require-seccomp", "apparmor": "job-apparmor", "confined-pods": "job-confined"}
+"""Of the variants that tests of the job make, by template."""
+KINDS = tuple(
+    resource
+    for target in Target
+    for resource in reversed(resources_of(target, API_VERSIONS[target][0]))
+)
+"""Of their objects, bindings before what they bind."""
 REPORT_SECONDS = 300
 """On a busy machine the engine takes its time."""
 TRIES = 3
@@ -60,15 +66,15 @@ class Job:
         assert found is not None
         return found
 
-    def installed(self, target: str) -> Variant:
+    def installed(self, target: str, *, template: str = "seccomp") -> Variant:
         """A variant in Audit; an engine that is starting or out of breath gets another chance."""
-        variant = self.world.variant(target)
+        variant = self.world.variant(target, name=NAMES[template], template=template)
         for _ in range(TRIES):
             flip = self.world.approve(self.world.request(variant, FlipVerb.INSTALL))
             if self.world.run(flip) is RolloutStatus.PROVEN:
                 return variant
             flip.refresh_from_db()
-            self.raw.delete({**POLICY_HEAD[target], "metadata": {"name": variant.name}})
+            clear_policies(self.raw)
         raise AssertionError(flip.closing_message)
 
     def rehearsed(self, variant: Variant, *namespaces: str) -> tuple[Rehearsal, ...]:
@@ -79,13 +85,13 @@ class Job:
             seconds=120,
         )
 
-    def live_names(self, kind: str) -> set[str]:
-        group = "kyverno.io/v1" if kind == "ClusterPolicy" else "policies.kyverno.io/v1"
-        plural = {"ClusterPolicy": "clusterpolicies", "ValidatingPolicy": "validatingpolicies"}[
-            kind
-        ]
-        listed = self.raw.send("GET", f"/apis/{group}/{plural}").body["items"]
-        return {item["metadata"]["name"] for item in listed}
+    def live_names(self, variant: Variant) -> set[str]:
+        """Name the objects of a variant that are on the cluster."""
+        return {
+            item["metadata"]["name"]
+            for _, item in written(self.raw)
+            if item["metadata"]["labels"]["secprof.io/variant"] == variant.name
+        }
 
     def policy(self, variant: Variant, name: str) -> Manifest:
         manifest = {
@@ -144,13 +150,7 @@ def service_account(namespace: str) -> Manifest:
 
 def clear(raw: Plane) -> None:
     """Remove what a test left: policies first, so that nothing refuses the rest."""
-    for path in (
-        "/apis/kyverno.io/v1/clusterpolicies",
-        "/apis/policies.kyverno.io/v1/validatingpolicies",
-    ):
-        for item in raw.send("GET", path).body.get("items", ()):
-            if item["metadata"].get("labels", {}).get("secprof.io/variant") == "require-seccomp":
-                raw.send("DELETE", f"{path}/{item['metadata']['name']}")
+    clear_policies(raw)
     for namespace in NAMESPACES:
         raw.send("DELETE", f"/api/v1/namespaces/{namespace}")
     eventually(
@@ -158,6 +158,21 @@ def clear(raw: Plane) -> None:
         lambda statuses: set(statuses) == {404},
         seconds=180,
     )
+
+
+def clear_policies(raw: Plane) -> None:
+    """Remove every object of the variants that tests of the job make."""
+    for path, item in written(raw):
+        raw.send("DELETE", f"{path}/{item['metadata']['name']}")
+
+
+def written(raw: Plane) -> Iterator[tuple[str, Manifest]]:
+    """Yield the objects of these variants, each with the path of its list."""
+    for resource in KINDS:
+        path = f"/apis/{resource.api_version}/{resource.plural}"
+        for item in raw.send("GET", path).body.get("items", ()):
+            if item["metadata"].get("labels", {}).get("secprof.io/variant") in NAMES.values():
+                yield path, item
 
 
 __all__ = [
