@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from policies.domain.lint import (
+    JUDGED_FAMILIES,
     Facts,
     LintFinding,
     Policy,
@@ -48,6 +49,8 @@ class PolicyRow:
     errors: int
     warnings: int
     notes: int
+    is_judged: bool
+    """The lint knows this kind; of another one no findings say nothing."""
 
     @property
     def is_clean(self) -> bool:
@@ -171,4 +174,5 @@ def _row(
         errors=counts[Severity.ERROR],
         warnings=counts[Severity.WARNING],
         notes=counts[Severity.INFO],
+        is_judged=policy.family in JUDGED_FAMILIES,
     )

@@ -194,6 +194,7 @@ _SEVERITIES = {
     "warning": Mark("Warning", "triangle", Tone.WARN),
     "info": Mark("Note", "ring", Tone.PLAIN),
     "clean": Mark("No findings", "check", Tone.GOOD),
+    "unjudged": Mark("Not judged", "question", Tone.UNKNOWN),
 }
 
 MARKS: dict[str, dict[str, Mark]] = {

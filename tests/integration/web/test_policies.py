@@ -68,6 +68,18 @@ def test_policies_list_counts_findings_and_names_owners(
     assert found["from-chart"].errors == 0
 
 
+def test_policies_list_kind_that_the_lint_does_not_know_is_not_called_clean(
+    browser: Callable[[str], Client],
+) -> None:
+    binding = {**CEL, "kind": "ValidatingAdmissionPolicyBinding", "apiVersion": "x/v1", "spec": {}}
+    store([stored(factories.cluster(), "bound", binding)])
+
+    text = browser("viewer").get("/policies/").text
+
+    assert "Not judged" in text
+    assert "No findings" not in text
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [
