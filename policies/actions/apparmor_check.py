@@ -30,7 +30,9 @@ _PLACES = "/usr/sbin:/sbin:/usr/bin:/bin"
 _COMPILE = ("-Q", "-K")
 _NAMES = ("-N",)
 _NOISE = re.compile(r"^(?:Cache read/write disabled|Warning from )[^\n]*\n?", re.MULTILINE)
-_STOPPED = re.compile(r"memory|bad_alloc|prlimit:", re.IGNORECASE)
+_STOPPED = re.compile(
+    r"memory|bad_alloc|prlimit:|failed to map|loading shared libraries", re.IGNORECASE
+)
 _PLACE = re.compile(r"AppArmor parser error(?: for \S+)?(?: in \S+)?(?: at line (\d+))?: *")
 
 

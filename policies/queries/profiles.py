@@ -135,7 +135,7 @@ def _check(mechanism: Mechanism, version: ProfileVersion) -> Check:
     return _checked(mechanism, version.text, parser if outcome != ParserOutcome.ABSENT else ABSENT)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _checked(mechanism: Mechanism, text: str, parser: ParserAnswer) -> Check:
     """A saved version never changes, and neither does what its checks find."""
     return check_profile(mechanism, text, parser)

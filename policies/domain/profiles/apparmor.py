@@ -79,13 +79,12 @@ def _light(text: str, profiles: ProfileText) -> Iterator[Finding]:
     if not profiles.profiles:
         what = "No profile stands in this text: loading it would load nothing."
         yield _invalid("no-profile", what, "Write: profile NAME { … }.", 1)
-    names = [block.name for block in profiles.profiles]
+    seen: set[str] = set()
     for block in profiles.profiles:
-        if names.count(block.name) > 1 and names.index(block.name) != profiles.profiles.index(
-            block
-        ):
+        if block.name in seen:
             what = f"A second profile is named {block.name}."
             yield _invalid("name-twice", what, "Rename one of them.", block.line)
+        seen.add(block.name)
     yield from _endings(text)
     yield from _variables(profiles)
 
@@ -111,12 +110,13 @@ def _endings(text: str) -> Iterator[Finding]:
 def _variables(profiles: ProfileText) -> Iterator[Finding]:
     if profiles.includes:
         return
-    known = profiles.variables.keys() | _BUILT_IN
+    known = set(profiles.variables.keys() | _BUILT_IN)
     for block in profiles.blocks():
         for rule in block.rules:
             for name in _VARIABLE.findall(rule.text):
                 if name not in known:
-                    what = f"Nothing declares the variable {name}."
+                    known.add(name)
+                    what = f"Nothing declares the variable {name[:40]}."
                     fix = "Include <tunables/global> before the profile, or declare it."
                     yield _invalid("unknown-variable", what, fix, rule.line)
 

@@ -3,11 +3,13 @@
 Patterns become small automata over the characters that they name. What cannot be decided counts as not covered.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MAX_PAIRS = 4000
-MAX_STATES = 2000
+MAX_STATES = 300
+MAX_STEPS = 60_000
+_LITERAL = re.compile(r"[^*?\[{@\\]*")
 _OTHER = "\0"
 """Stands for every character that neither pattern names."""
 _KNOWN_VARIABLES = {"PROC": "/proc"}
@@ -15,6 +17,23 @@ _KNOWN_VARIABLES = {"PROC": "/proc"}
 
 class _Undecided(Exception):
     """The pattern is malformed, or too large to decide about."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many steps are left for all comparisons of one check: texts come from users."""
+
+    steps: int = MAX_STEPS
+
+    @property
+    def is_spent(self) -> bool:
+        return self.steps <= 0
+
+    def spend(self, steps: int = 1) -> None:
+        """Take some steps, and give up where none are left."""
+        if self.is_spent:
+            raise _Undecided
+        self.steps -= steps
 
 
 @dataclass(slots=True)
@@ -69,33 +88,51 @@ class _Automaton:
                 yield from characters
 
 
-def covers(wide: str, narrow: str, variables: dict[str, tuple[str, ...]]) -> bool:
+def covers(
+    wide: str, narrow: str, variables: dict[str, tuple[str, ...]], budget: Budget | None = None
+) -> bool:
     """Say whether every path of `narrow` is one of `wide`; False where it cannot be decided."""
     if wide == narrow:
         return True
+    if _differ_at_once(wide, narrow):
+        return False
+    budget = budget or Budget()
     try:
-        return _includes(
-            _compiled(wide, variables, is_open=False), _compiled(narrow, variables, is_open=True)
-        )
+        first = _compiled(wide, variables, is_open=False)
+        second = _compiled(narrow, variables, is_open=True)
+        return _includes(first, second, budget)
     except _Undecided:
         return False
 
 
-def overlaps(one: str, other: str, variables: dict[str, tuple[str, ...]]) -> bool:
+def overlaps(
+    one: str, other: str, variables: dict[str, tuple[str, ...]], budget: Budget | None = None
+) -> bool:
     """Say whether some path matches both; True where it cannot be decided."""
+    if _differ_at_once(one, other):
+        return False
+    budget = budget or Budget()
     try:
         first = _compiled(one, variables, is_open=True)
         second = _compiled(other, variables, is_open=True)
-        return any(a and b for a, b in _ends(first, second))
+        return any(a and b for a, b in _ends(first, second, budget))
     except _Undecided:
         return True
 
 
-def _includes(wide: _Automaton, narrow: _Automaton) -> bool:
-    return not any(in_narrow and not in_wide for in_wide, in_narrow in _ends(wide, narrow))
+def _differ_at_once(one: str, other: str) -> bool:
+    """Say whether two patterns differ before the first thing in either that is more than itself."""
+    first, second = _LITERAL.match(one), _LITERAL.match(other)
+    start, begin = first[0] if first else "", second[0] if second else ""
+    return not (start.startswith(begin) or begin.startswith(start))
 
 
-def _ends(first: _Automaton, second: _Automaton) -> Iterator[tuple[bool, bool]]:
+def _includes(wide: _Automaton, narrow: _Automaton, budget: Budget) -> bool:
+    ends = _ends(wide, narrow, budget)
+    return not any(in_narrow and not in_wide for in_wide, in_narrow in ends)
+
+
+def _ends(first: _Automaton, second: _Automaton, budget: Budget) -> Iterator[tuple[bool, bool]]:
     """Go through what both can reach together, and say of each whether the first and the second may end there."""
     alphabet = {"/", _OTHER, *first.characters(), *second.characters()}
     start = (first.closure(frozenset({0})), second.closure(frozenset({0})))
@@ -103,11 +140,10 @@ def _ends(first: _Automaton, second: _Automaton) -> Iterator[tuple[bool, bool]]:
     while open_:
         in_first, in_second = open_.pop()
         yield first.end in in_first, second.end in in_second
+        budget.spend(len(alphabet))
         for character in alphabet:
             pair = (first.after(in_first, character), second.after(in_second, character))
             if pair[1] and pair not in seen:
-                if len(seen) >= MAX_PAIRS:
-                    raise _Undecided
                 seen.add(pair)
                 open_.append(pair)
 

@@ -1,11 +1,15 @@
 """What an AppArmor profile does to a container: rules that cancel each other, flags that enforce nothing, gaps."""
 
 from collections.abc import Iterator
+from itertools import islice
 
-from policies.domain.profiles.apparmor_globs import covers
+from policies.domain.profiles.apparmor_globs import Budget, covers
 from policies.domain.profiles.apparmor_rules import NEWER, Rule
 from policies.domain.profiles.apparmor_text import Block, ProfileText
 from policies.domain.profiles.findings import Finding, Question, Severity, listed
+
+MAX_BLOCKS = 100
+"""Profiles of one text that are looked at; a text of people has a few."""
 
 _TOLERANT = {"complain": "only writes to the log", "unconfined": "confines nothing"}
 _WANTED = {
@@ -33,10 +37,11 @@ def newer_words(profiles: ProfileText) -> Iterator[tuple[str, int]]:
 
 def lint_findings(profiles: ProfileText) -> Iterator[Finding]:
     """Find what is legal and still wrong, block by block."""
-    for block in profiles.blocks():
+    budget = Budget()
+    for block in islice(profiles.blocks(), MAX_BLOCKS):
         yield from _flags(block)
-        yield from _cancelled(block, profiles.variables)
-    for block in profiles.profiles:
+        yield from _cancelled(block, profiles.variables, budget)
+    for block in profiles.profiles[:MAX_BLOCKS]:
         yield from _name(block)
         yield from _gaps(block)
     if len(profiles.profiles) > 1:
@@ -45,7 +50,7 @@ def lint_findings(profiles: ProfileText) -> Iterator[Finding]:
         yield _found(
             profiles.profiles[1], "several-profiles", Severity.INFO, what, "Keep one for each text."
         )
-    yield from _unread(profiles)
+    yield from _unread(profiles, has_given_up=budget.is_spent)
 
 
 def _found(
@@ -71,13 +76,16 @@ def _flags(block: Block) -> Iterator[Finding]:
             )
 
 
-def _cancelled(block: Block, variables: dict[str, tuple[str, ...]]) -> Iterator[Finding]:
+def _cancelled(
+    block: Block, variables: dict[str, tuple[str, ...]], budget: Budget
+) -> Iterator[Finding]:
     denies = [rule for rule in block.rules if rule.is_deny]
     for grant in block.rules:
-        if grant.is_deny:
-            continue
-        for deny in denies:
-            lost = _lost(grant, deny, variables)
+        for deny in () if grant.is_deny else denies:
+            if budget.is_spent:
+                return
+            budget.spend()
+            lost = _lost(grant, deny, variables, budget)
             if lost:
                 yield _cancellation(block, grant, deny, lost)
 
@@ -93,12 +101,12 @@ def _cancellation(block: Block, grant: Rule, deny: Rule, lost: str) -> Finding:
     return _found(block, "deny-cancels-grant", Severity.ERROR, what, fix, line=grant.line)
 
 
-def _lost(grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]]) -> str:
+def _lost(grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]], budget: Budget) -> str:
     """Name what a deny rule takes wholly from a grant; empty for nothing."""
     if grant.kind != deny.kind:
         return ""
     if grant.kind == "file":
-        return _lost_access(grant, deny, variables)
+        return _lost_access(grant, deny, variables, budget)
     if grant.kind == "capability":
         names = set(grant.words)
         return "all" if not deny.words or (names and names <= set(deny.words)) else ""
@@ -107,7 +115,9 @@ def _lost(grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]]) -> str
     return ""
 
 
-def _lost_access(grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]]) -> str:
+def _lost_access(
+    grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]], budget: Budget
+) -> str:
     if deny.is_owner and not grant.is_owner:
         return ""
     if not grant.perms:
@@ -115,7 +125,7 @@ def _lost_access(grant: Rule, deny: Rule, variables: dict[str, tuple[str, ...]])
         return "all" if not deny.perms else ""
     denied = _access(deny.perms) if deny.perms else grant.perms
     lost = "".join(sign for sign in "rwaklmx" if sign in denied and sign in grant.perms)
-    return lost if lost and covers(deny.path, grant.path, variables) else ""
+    return lost if lost and covers(deny.path, grant.path, variables, budget) else ""
 
 
 def _access(perms: str) -> str:
@@ -153,12 +163,14 @@ def _runs(rule: Rule) -> bool:
     return is_bare_file or (rule.kind == "file" and "x" in rule.perms) or rule.kind == "all"
 
 
-def _unread(profiles: ProfileText) -> Iterator[Finding]:
+def _unread(profiles: ProfileText, *, has_given_up: bool) -> Iterator[Finding]:
     kinds = {rule.kind for block in profiles.blocks() for rule in block.rules}
     unread = sorted(kinds & _UNREAD)
     parts = [f"{listed(unread)} rules"] if unread else []
     grants = (name for name, _ in profiles.includes if not name.startswith("tunables/"))
     parts += [f"what {name} grants" for name in dict.fromkeys(grants)]
+    if has_given_up:
+        parts.append("whether every deny rule leaves the grants alone, there are too many")
     if profiles.has_conditions:
         parts.append("which branch of a condition holds")
     if parts:

@@ -6,11 +6,15 @@ Not a compiler: it opens no include, knows no kernel, and leaves mount, dbus, un
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from policies.domain.profiles.apparmor_rules import Rule, Trouble, is_whole, read_rule, starts_rule
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 8
+MAX_TROUBLES = 100
+MAX_RULE = 4096
+"""Characters up to which a rule is looked at for a comma that is missing inside it."""
 
 _INCLUDE = re.compile(r'#?include[ \t]+(?:if[ \t]+exists[ \t]+)?(<[^>\n]*>|"[^"\n]*"|[^\s,]+),?')
 _VARIABLE = re.compile(r"@\{?(\w+)\}?[ \t]*\+?=[ \t]*([^\n]*)|\$\{?\w+\}?[ \t]*\+?=[^\n]*")
@@ -73,7 +77,14 @@ class _Reader:
     """The blocks around; a condition repeats the one that it stands in."""
 
     def trouble(self, id_: str, line: int, what: str, fix: str) -> None:
-        self.found.troubles.append(Trouble(id_, line, what, fix))
+        self.note(Trouble(id_, line, what, fix))
+
+    def note(self, trouble: Trouble) -> None:
+        """Keep a trouble; after very many the rest of the text is not read."""
+        if len(self.found.troubles) < MAX_TROUBLES:
+            self.found.troubles.append(trouble)
+        else:
+            self.at = len(self.text)
 
     def read(self) -> None:
         while self.skip_blank():
@@ -217,7 +228,7 @@ class _Reader:
         return Block(name, attachment, tuple(names), line)
 
     def rules(self, text: str, line: int, *, has_comma: bool) -> None:
-        parts = list(_parts(text, line))
+        parts = list(islice(_parts(text, line), MAX_TROUBLES + 2))
         for number, (part, at) in enumerate(parts):
             self.rule(part, at)
             if number < len(parts) - 1 or not has_comma:
@@ -229,7 +240,7 @@ class _Reader:
     def rule(self, text: str, line: int) -> None:
         rule = read_rule(text, line)
         if isinstance(rule, Trouble):
-            self.found.troubles.append(rule)
+            self.note(rule)
         elif self.open:
             self.open[-1].rules.append(rule)
         elif rule.kind in {"abi", "alias"}:
@@ -245,13 +256,16 @@ def _opens_block(before: str) -> bool:
 
 def _parts(text: str, line: int) -> Iterator[tuple[str, int]]:
     """Split where a comma is missing: a whole rule on one line, and the start of another on the next."""
-    kept, start = "", line
+    kept: list[str] = []
+    size, start = 0, line
     for number, part in enumerate(text.split("\n"), line):
-        if kept.strip() and starts_rule(part) and is_whole(kept):
-            yield kept, start
-            kept = ""
-        if not kept.strip():
-            start = number
-        kept = f"{kept}\n{part}" if kept.strip() else part
-    if kept.strip():
-        yield kept, start
+        if kept and size <= MAX_RULE and starts_rule(part) and is_whole("\n".join(kept)):
+            yield "\n".join(kept), start
+            kept, size = [], 0
+        if not kept and not part.strip():
+            continue
+        start = start if kept else number
+        kept.append(part)
+        size += len(part)
+    if kept:
+        yield "\n".join(kept), start

@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_DIGITS = 40
+MAX_PLACES = 200_000
+PLACES_DEPTH = 6
+"""Lines are kept down to this depth: a profile has no more, and a hostile document must not fill the memory."""
 
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -70,6 +73,10 @@ class _Reader:
     def line(self, at: int) -> int:
         return bisect_right(self.breaks, at - 1) + 1
 
+    def place(self, path: str, at: int, depth: int) -> None:
+        if depth <= PLACES_DEPTH and len(self.lines) < MAX_PLACES:
+            self.lines[path] = self.line(at)
+
     def fail(self, what: str, at: int) -> NoReturn:
         line = self.line(at)
         start = self.breaks[line - 2] + 1 if line > 1 else 0
@@ -82,7 +89,7 @@ class _Reader:
     def value(self, at: int, path: str, depth: int) -> tuple[Any, int]:
         if depth > MAX_DEPTH:
             self.fail(f"more than {MAX_DEPTH} levels inside each other", at)
-        self.lines[path] = self.line(at)
+        self.place(path, at, depth)
         first = self.text[at : at + 1]
         if first == "{":
             return self.mapping(at, path, depth)
@@ -132,11 +139,11 @@ class _Reader:
             at = self.skip(at)
             if self.text[at : at + 1] != ":":
                 self.fail("a colon was expected after the key", at)
-            inner = f"{path}.{key}"
+            inner = f"{path}.{key[:40]}" if depth < PLACES_DEPTH else path
             if key in found:
                 self.twice.append(inner)
             found[key], at = self.value(self.skip(at + 1), inner, depth + 1)
-            self.lines[inner] = self.line(start)
+            self.place(inner, start, depth + 1)
             at, is_last = self.next(at, "}")
             if is_last:
                 return found, at
@@ -147,7 +154,8 @@ class _Reader:
         if self.text[at : at + 1] == "]":
             return found, at + 1
         while True:
-            value, at = self.value(at, f"{path}[{len(found)}]", depth + 1)
+            inner = f"{path}[{len(found)}]" if depth < PLACES_DEPTH else path
+            value, at = self.value(at, inner, depth + 1)
             found.append(value)
             at, is_last = self.next(at, "]")
             if is_last:

@@ -12,6 +12,7 @@ from policies.domain.profiles.seccomp_rules import (
     ERRNO,
     LOG,
     REFUSING,
+    Rule,
     SeccompProfile,
 )
 
@@ -29,6 +30,8 @@ _RUNTIME = """
 """
 RUNTIME_CALLS = tuple(_RUNTIME.split())
 """What runc itself still calls between loading the filter and handing over; it varies with its version."""
+
+UNKNOWN_SHOWN = 20
 
 _FAMILIES = {
     "SCMP_ARCH_X86_64": syscall_names.X86_64,
@@ -169,25 +172,35 @@ def _judged_names(profile: SeccompProfile) -> frozenset[str]:
 
 
 def _names(profile: SeccompProfile) -> Iterator[Finding]:
-    for rule in profile.rules:
-        unknown = [name for name in rule.names if name and name not in syscall_names.KNOWN]
-        for name in unknown[:20]:
-            index = rule.names.index(name)
-            near = difflib.get_close_matches(name, syscall_names.KNOWN, n=1, cutoff=0.75)
-            fix = (
-                f"Did you mean {near[0]}?"
-                if near
-                else "Drop it, unless your kernels are newer than Linux 7.0."
-            )
-            yield _found(
-                profile,
-                "unknown-call",
-                Severity.WARNING,
-                f"{rule.path}.names[{index}]",
-                f"No system call is named “{name[:40]}”; runtimes skip it without a word.",
-                fix,
-            )
+    unknown = [name for name in profile.by_name if name and name not in syscall_names.KNOWN]
+    for name in unknown[:UNKNOWN_SHOWN]:
+        yield _found(
+            profile,
+            "unknown-call",
+            Severity.WARNING,
+            _place(profile.by_name[name][0], name),
+            f"No system call is named “{name[:40]}”; runtimes skip it without a word.",
+            _nearest(name),
+        )
+    if len(unknown) > UNKNOWN_SHOWN:
+        what = f"{len(unknown) - UNKNOWN_SHOWN} more names are no system calls."
+        yield _found(
+            profile, "unknown-call", Severity.WARNING, "$.syscalls", what, "Mend the others first."
+        )
     yield from _missing_on_arm64(profile)
+
+
+def _place(rule: Rule, name: str) -> str:
+    return f"{rule.path}.names[{rule.names.index(name)}]"
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name[:60], syscall_names.KNOWN, n=1, cutoff=0.75)
+    return (
+        f"Did you mean {near[0]}?"
+        if near
+        else "Drop it, unless your kernels are newer than Linux 7.0."
+    )
 
 
 def _missing_on_arm64(profile: SeccompProfile) -> Iterator[Finding]:
@@ -207,21 +220,18 @@ def _missing_on_arm64(profile: SeccompProfile) -> Iterator[Finding]:
 
 
 def _old_calls(profile: SeccompProfile) -> Iterator[Finding]:
-    for rule in profile.rules:
-        if rule.action in REFUSING:
-            continue
-        for index, name in enumerate(rule.names):
-            newer = _REPLACED.get(name, ())
-            if newer and all(profile.refuses(each) for each in newer):
-                yield _found(
-                    profile,
-                    "old-call-alone",
-                    Severity.WARNING,
-                    f"{rule.path}.names[{index}]",
-                    f"{name} is allowed, but not {' or '.join(newer)}, which libc calls today; "
-                    f"on arm64 there is no {name} at all.",
-                    f"Allow {' and '.join(newer)} too.",
-                )
+    for name, newer in _REPLACED.items():
+        allowing = [rule for rule in profile.rules_for(name) if rule.action not in REFUSING]
+        if allowing and all(profile.refuses(each) for each in newer):
+            yield _found(
+                profile,
+                "old-call-alone",
+                Severity.WARNING,
+                _place(allowing[0], name),
+                f"{name} is allowed, but not {' or '.join(newer)}, which libc calls today; "
+                f"on arm64 there is no {name} at all.",
+                f"Allow {' and '.join(newer)} too.",
+            )
 
 
 def _architectures(profile: SeccompProfile) -> Iterator[Finding]:
@@ -251,7 +261,7 @@ def _architectures(profile: SeccompProfile) -> Iterator[Finding]:
 
 
 def _clone(profile: SeccompProfile) -> Iterator[Finding]:
-    clone = list(profile.rules_for("clone"))
+    clone = profile.rules_for("clone")
     filtered = any(rule.conditions for rule in clone)
     if not clone or (profile.refuses("clone") and not filtered):
         return
@@ -262,7 +272,7 @@ def _clone(profile: SeccompProfile) -> Iterator[Finding]:
         return
     if filtered and ALLOW in {action for action, _ in answers}:
         what = "clone is allowed for some flags only, but clone3 takes the same flags and is allowed for all."
-    elif answers <= {(action, errno) for action, errno in answers if action in REFUSING}:
+    elif all(action in REFUSING for action, _ in answers):
         what = "clone3 is refused with another error than ENOSYS: libc does not fall back to clone, and threads fail."
     else:
         return

@@ -1,6 +1,7 @@
 """A seccomp profile as the OCI runtime specification describes it, read from JSON; what does not fit stays out."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,15 +62,17 @@ class SeccompProfile:
     architectures: tuple[str, ...]
     flags: tuple[str, ...]
     rules: tuple[Rule, ...]
+    by_name: dict[str, Sequence[Rule]]
+    """The rules that name a system call."""
 
     @property
     def is_empty(self) -> bool:
         """Say whether runc takes it for no profile at all."""
         return not self.default_action and not self.rules
 
-    def rules_for(self, name: str) -> Iterator[Rule]:
+    def rules_for(self, name: str) -> Sequence[Rule]:
         """Find the rules that name a system call."""
-        return (rule for rule in self.rules if name in rule.names)
+        return self.by_name.get(name, ())
 
     def refuses(self, name: str) -> bool:
         """Say whether a call never happens, whatever its arguments."""
@@ -82,13 +85,19 @@ class SeccompProfile:
 def as_profile(document: JsonText) -> SeccompProfile:
     """Read the members of OCI from a document that is an object; wrong types count as absent."""
     root = document.value
+    rules = tuple(_rules(root.get("syscalls")))
+    by_name: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        for name in set(rule.names):
+            by_name[name].append(rule)
     return SeccompProfile(
         document,
         _text(root.get("defaultAction")),
         _number(root.get("defaultErrnoRet")),
         _texts(root.get("architectures")),
         _texts(root.get("flags")),
-        tuple(_rules(root.get("syscalls"))),
+        rules,
+        {name: tuple(found) for name, found in by_name.items()},
     )
 
 

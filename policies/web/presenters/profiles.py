@@ -14,7 +14,7 @@ from policies.domain.profiles.operator_objects import (
     export,
 )
 from policies.domain.profiles.pods import Place, localhost_value, security_context
-from policies.domain.profiles.versions import text_diff
+from policies.domain.profiles.versions import TooLongToCompare, text_diff
 from policies.queries.profiles import ProfileRow, names_in_use
 from policies.web.presenters.diffs import Block, diff_blocks
 
@@ -94,6 +94,14 @@ class ProfileTable:
     questions: tuple[str, ...]
     rows: tuple[tuple[ProfileRow, ShownCheck, str], ...]
     """Each with the value that a pod gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changed between two texts, or why nobody knows."""
+
+    blocks: tuple[Block, ...]
+    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +201,12 @@ def _value(row: ProfileRow) -> str:
     return found[0].value if found else ""
 
 
-def compared(before: str, after: str) -> tuple[Block, ...]:
-    """Compare two texts in blocks of lines."""
-    return diff_blocks(text_diff(before, after))
+def compared(before: str, after: str) -> Comparison:
+    """Compare two texts in blocks of lines, or say why not."""
+    try:
+        return Comparison(diff_blocks(text_diff(before, after)), "")
+    except TooLongToCompare as error:
+        return Comparison((), str(error))
 
 
 def shown_imports(

@@ -150,7 +150,7 @@ def _overtaken(profile: Profile | None, values: dict[str, Any]) -> dict[str, Any
         "author": last.shown.author,
         "base": base,
         "number": last.shown.number,
-        "blocks": compared(texts.get(base, ""), last.text),
+        "shown": compared(texts.get(base, ""), last.text),
     }
 
 

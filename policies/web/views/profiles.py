@@ -123,7 +123,7 @@ def _comparison(request: HttpRequest, profile: Profile, page: ProfilePage) -> di
     texts = version_texts(profile, (before, after))
     if {before, after} - texts.keys():
         raise Http404
-    return {"before": before, "after": after, "blocks": compared(texts[before], texts[after])}
+    return {"before": before, "after": after, "shown": compared(texts[before], texts[after])}
 
 
 def _file(text: str, name: str, content_type: str) -> HttpResponse:

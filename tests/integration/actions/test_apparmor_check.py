@@ -1,12 +1,16 @@
 """What `apparmor_parser` itself says: agreement with the light parser, the proof of a cancelled rule, and limits."""
 
 import hashlib
+import os
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
+from policies.actions import apparmor_check
 from policies.actions.apparmor_check import ask_parser
 from policies.domain.profiles.apparmor import ParserOutcome, check_apparmor
 from policies.domain.profiles.findings import Answer, Question
@@ -103,3 +107,44 @@ def test_text_that_takes_too_long_is_given_up() -> None:
     assert answer.outcome is ParserOutcome.FAILED
     assert time.monotonic() - before < 5
     assert check_apparmor(greedy, answer).answer(Question.VALID) is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "rule", "told"),
+    [
+        ("MEMORY_BYTES", 2 * 1024 * 1024, "/x r,", "out of memory"),
+        ("OUTPUT_BYTES", 10, "/x rz,", "said too much"),
+    ],
+)
+def test_parser_that_reaches_a_limit_has_given_no_answer(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, rule: str, told: str
+) -> None:
+    monkeypatch.setattr(apparmor_check, limit, value)
+
+    answer = ask_parser(texts.profile(rule))
+
+    assert answer.outcome is ParserOutcome.FAILED
+    assert told in answer.message
+
+
+def test_machine_without_a_parser_answers_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apparmor_check, "_PLACES", "/nowhere")
+
+    assert ask_parser(texts.SOUND).outcome is ParserOutcome.ABSENT
+
+
+def test_parser_runs_without_rights_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    secret = tmp_path / "secret"
+    secret.write_text("profile stolen { }\n")
+    secret.chmod(0o600)
+    commands = [apparmor_check._found(name) or "" for name in ("prlimit", "apparmor_parser")]
+
+    code, said = apparmor_check._run(*commands, ("-N",), f'include "{secret}"\n')
+
+    if os.geteuid() == 0:
+        assert code == 1
+        assert "stolen" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]

@@ -81,6 +81,7 @@ REFUSED = (
     profile("tmp/x r,"),
     profile("/x r,,"),
     profile("/x,"),
+    profile("audit deny,"),
     profile("capability foo,"),
     profile("capability CAP_CHOWN,"),
     profile("@{X}/y r,"),

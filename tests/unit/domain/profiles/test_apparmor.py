@@ -10,7 +10,7 @@ from policies.domain.profiles.apparmor import (
     check_apparmor,
     outside_includes,
 )
-from policies.domain.profiles.apparmor_globs import covers
+from policies.domain.profiles.apparmor_globs import covers, overlaps
 from policies.domain.profiles.apparmor_text import read_profiles
 from policies.domain.profiles.findings import Answer, Finding, Question, Severity
 from tests.unit.domain.profiles.apparmor_texts import (
@@ -98,6 +98,19 @@ def test_pattern_covers_another_when_it_matches_all_of_it(
     wide: str, narrow: str, wanted: bool
 ) -> None:
     assert covers(wide, narrow, {"X": ("/one", "/two")}) is wanted
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wanted"),
+    [
+        ("/a/*x", "/a/y*", True),
+        ("/a/**", "/b/**", False),
+        ("/a/[b-c]", "/a/d", False),
+        ("/{a", "/{b", True),
+    ],
+)
+def test_patterns_overlap_unless_nothing_matches_both(one: str, other: str, wanted: bool) -> None:
+    assert overlaps(one, other, {}) is wanted
 
 
 @given(st.text(alphabet="/ab*?[]{},^-\\@", max_size=10))

@@ -18,7 +18,7 @@ from policies.domain.profiles.operator_objects import (
     read_recorded,
 )
 from policies.domain.profiles.pods import Place, localhost_value, security_context
-from policies.domain.profiles.versions import text_diff
+from policies.domain.profiles.versions import TooLongToCompare, text_diff
 from tests.unit.domain.profiles.apparmor_texts import SELF_CANCELLING, profile
 from tests.unit.domain.profiles.test_seccomp import FIVE_CALLS, with_rule
 
@@ -309,3 +309,8 @@ def test_value_for_a_pod_depends_on_who_brings_the_profile() -> None:
 
 def test_diff_of_two_texts_is_unified() -> None:
     assert text_diff("a\nb\n", "a\nc\n")[2:] == ("@@ -1,2 +1,2 @@", " a", "-b", "+c")
+
+
+def test_very_long_text_is_not_compared() -> None:
+    with pytest.raises(TooLongToCompare, match="5,001 lines"):
+        text_diff("a\n", "a\n" * 5001)
