@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -11,10 +12,11 @@ from policies.domain.posture import Posture
 from sandbox import policy as engine
 from sandbox.faults import Fault, is_set
 from sandbox.judging import failed, posture_of
+from sandbox.kinds import ENGINE_POLICIES
 from sandbox.policy import Policy, Rule
 from sandbox.refused import refused
 from sandbox.requests import Request
-from sandbox.store import Manifest, Store
+from sandbox.store import Store
 
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
 """The chart's default configuration keeps Kyverno's webhooks out of these."""
@@ -35,11 +37,16 @@ class Failure:
 def policies(store: Store) -> tuple[Policy, ...]:
     """The policies that the engine has seen: while it is off, those from before."""
     view = store.setting(ENGINE_VIEW, "")
-    return tuple(map(engine.read, json.loads(view))) if view else stored_policies(store)
+    return tuple(map(_read, json.loads(view))) if view else stored_policies(store)
 
 
 def stored_policies(store: Store) -> tuple[Policy, ...]:
-    return tuple(map(engine.read, _stored(store)))
+    return tuple(map(_read, _stored(store)))
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Policy:
+    return engine.read(json.loads(text))
 
 
 def freeze_view(store: Store) -> None:
@@ -51,10 +58,9 @@ def thaw_view(store: Store) -> None:
     store.set_setting(ENGINE_VIEW, "")
 
 
-def _stored(store: Store) -> list[Manifest]:
+def _stored(store: Store) -> list[str]:
     return [
-        *store.objects("kyverno.io", "ClusterPolicy"),
-        *store.objects("policies.kyverno.io", "ValidatingPolicy"),
+        text for resource in ENGINE_POLICIES for text in store.texts(resource.group, resource.kind)
     ]
 
 

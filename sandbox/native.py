@@ -1,7 +1,9 @@
 """The API server's own policies: how it reads them and what it says by them, whether or not the engine runs."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from policies.cluster.gateway import NATIVE_BINDINGS, NATIVE_POLICIES
 from policies.domain.library import VariantSpec, judged_by
@@ -98,8 +100,7 @@ def review(store: Store, request: Request) -> tuple[str, ...]:
         return ()
     bindings = _bindings(store, request.namespace)
     warnings: list[str] = []
-    for manifest in store.objects(NATIVE_POLICIES.group, NATIVE_POLICIES.kind):
-        policy = read_policy(manifest)
+    for policy in map(_policy, store.texts(NATIVE_POLICIES.group, NATIVE_POLICIES.kind)):
         bound = [binding for binding in bindings if binding.policy == policy.name]
         said = tuple(_said(policy, request)) if bound else ()
         if said:
@@ -109,8 +110,18 @@ def review(store: Store, request: Request) -> tuple[str, ...]:
 
 
 def _bindings(store: Store, namespace: str) -> list[Binding]:
-    stored = store.objects(NATIVE_BINDINGS.group, NATIVE_BINDINGS.kind)
-    return [binding for binding in map(read_binding, stored) if namespace in binding.scope]
+    stored = map(_binding, store.texts(NATIVE_BINDINGS.group, NATIVE_BINDINGS.kind))
+    return [binding for binding in stored if namespace in binding.scope]
+
+
+@lru_cache(maxsize=1024)
+def _policy(text: str) -> NativePolicy:
+    return read_policy(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _binding(text: str) -> Binding:
+    return read_binding(json.loads(text))
 
 
 def _said(policy: NativePolicy, request: Request) -> Iterator[str]:

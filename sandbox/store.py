@@ -75,13 +75,17 @@ class Store:
 
     def objects(self, group: str, kind: str, *, namespace: str = "") -> tuple[Manifest, ...]:
         """All objects of a kind in the order of etcd: by namespace, then by name."""
+        return tuple(map(json.loads, self.texts(group, kind, namespace=namespace)))
+
+    def texts(self, group: str, kind: str, *, namespace: str = "") -> tuple[str, ...]:
+        """The same as JSON: equal texts are equal objects, so that what was read from one can be kept."""
         sql = "SELECT manifest FROM object WHERE grp = ? AND kind = ?"
         parameters: tuple[str, ...] = (group, kind)
         if namespace:
             sql += " AND namespace = ?"
             parameters = (group, kind, namespace)
         rows = self._connection.execute(sql + " ORDER BY namespace, name", parameters)
-        return tuple(json.loads(row[0]) for row in rows)
+        return tuple(row[0] for row in rows)
 
     def find(self, key: Key) -> Manifest | None:
         row = self._connection.execute(
