@@ -88,7 +88,7 @@ def commands(
         *(_who_fails(spec, namespace, mechanism) for mechanism in spec.mechanisms),
         Command(
             "bad-pod",
-            "A bad pod is refused",
+            "A bad pod is refused" if namespace in wanted else "A bad pod is warned about",
             _create(namespace, probes.bad),
             _refused(spec) if namespace in wanted else _warned(spec),
         ),

@@ -56,14 +56,22 @@ class ShownCheck:
     more_count: int
 
 
+_BAD_POD_TITLES = {
+    Expected.REFUSED: "A bad pod is refused",
+    Expected.WARNED: "A bad pod is warned about",
+    Expected.LEFT_ALONE: "A bad pod is left alone",
+    Expected.NOTHING: "A bad pod",
+}
+
+
 def expectation(expected: Expected) -> str:
     """Say what should become of a bad pod here."""
     return _EXPECTATIONS[expected]
 
 
-def unrun_checks() -> tuple[ShownCheck, ...]:
+def unrun_checks(expected: Expected) -> tuple[ShownCheck, ...]:
     """Show the checks before anybody ran them."""
-    return tuple(_shown(check, "not-run", "") for check in CheckId)
+    return tuple(_shown(check, expected, "not-run", "") for check in CheckId)
 
 
 def shown_checks(found: Validation, spec: VariantSpec, namespace: str) -> tuple[ShownCheck, ...]:
@@ -76,6 +84,7 @@ def _check(check: Check, found: Validation, spec: VariantSpec, namespace: str) -
     failing = found.failures.failing if lists and found.failures else ()
     return _shown(
         check.id,
+        found.expected,
         check.meaning.outcome.value,
         check.meaning.sentence,
         milliseconds=f"{check.seconds * 1000:.0f} ms" if check.seconds else "",
@@ -87,6 +96,7 @@ def _check(check: Check, found: Validation, spec: VariantSpec, namespace: str) -
 
 def _shown(
     check: CheckId,
+    expected: Expected,
     outcome: str,
     sentence: str,
     *,
@@ -96,6 +106,8 @@ def _shown(
     more_count: int = 0,
 ) -> ShownCheck:
     title, about = _TITLES[check]
+    if check is CheckId.BAD_POD:
+        title = _BAD_POD_TITLES[expected]
     return ShownCheck(
         check.value, title, about, outcome, sentence, milliseconds, raw, failing, more_count
     )

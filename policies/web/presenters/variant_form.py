@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.forms import BoundField, Form
+from django.forms import BooleanField, BoundField, Form
 
 from policies.domain.controls import Control, Mechanism
 from policies.domain.library import (
@@ -154,8 +154,9 @@ def profile_groups(
 
 
 def field_errors(form: Form) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Pair every visible field with what is wrong with it, for slots that are refreshed as one types."""
-    slots = {field.name: field.errors for field in form.visible_fields()}
+    """Pair every visible field that can be wrong with what is wrong with it, for slots that are refreshed as one types."""
+    fields = [f for f in form.visible_fields() if not isinstance(f.field, BooleanField)]
+    slots = {field.name: field.errors for field in fields}
     slots["form"] = form.non_field_errors()
     return tuple((name, tuple(map(str, errors))) for name, errors in slots.items())
 

@@ -33,14 +33,15 @@ def panel(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse
     actor = actor_of(request.user)
     now = timezone.now()
     spec = written_spec(variant, current_revisions([variant]).get(variant.pk))
-    context: dict[str, Any] = {"checks": unrun_checks(), "ran_at": None}
+    expected = expected_in(variant, spec, space)
+    context: dict[str, Any] = {"checks": unrun_checks(expected), "ran_at": None}
     if request.method == "POST":
         found = validation.validate(variant_id=variant.pk, namespace=space.name, by=actor, now=now)
         context = {"checks": shown_checks(found, spec, space.name), "ran_at": found.at}
     context |= {
         "variant": variant,
         "space": space,
-        "expectation": expectation(expected_in(variant, spec, space)),
+        "expectation": expectation(expected),
         "commands": shown_commands(spec, space.name, enforced_namespaces(variant)),
         "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
