@@ -33,8 +33,8 @@ class ShownContainer:
     name: str
     role: str
     is_privileged: bool
-    profiles: tuple[ShownProfile | None, ...]
-    """Seccomp, then AppArmor; None where an older collection does not say."""
+    profiles: tuple[tuple[str, ShownProfile | None], ...]
+    """Seccomp, then AppArmor, each with its title; None where an older collection does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _container(line: ContainerLine) -> ShownContainer:
         line.name,
         "" if line.role == "container" else line.role,
         line.is_privileged,
-        (_profile(line.seccomp), _profile(line.apparmor)),
+        (("Seccomp", _profile(line.seccomp)), ("AppArmor", _profile(line.apparmor))),
     )
 
 
