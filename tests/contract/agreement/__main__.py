@@ -47,7 +47,9 @@ def main() -> int:
         print(f"  {verdict:40} {count}")
     for disagreement in outcome.disagreements[:SHOWN]:
         print(disagreement)
-    print(f"{len(outcome.disagreements)} disagreements")
+    print(
+        f"{len(outcome.disagreements)} disagreements; {outcome.asked_again} answers asked for again"
+    )
     return 1 if outcome.disagreements else 0
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Self
 
 import msgspec
 
@@ -21,6 +22,7 @@ from tests.contract.agreement.subjects import Subject
 from tests.contract.planes import Reply
 
 _AT_ONCE = 4
+_ASKED_AGAIN = 3
 _INVALID = (400, 422)
 Words = frozenset[tuple[str, str]]
 
@@ -36,29 +38,51 @@ class Outcome:
     verdicts: Counter[str] = field(default_factory=Counter)
     """Controls on which both agreed, by control and result."""
     disagreements: list[str] = field(default_factory=list)
+    asked_again: int = 0
+
+    def add(self, other: Self) -> None:
+        """Count another outcome too."""
+        self.judged += other.judged
+        self.refused += other.refused
+        self.verdicts += other.verdicts
+        self.disagreements += other.disagreements
 
 
 def compare(panel: Panel, subjects: Iterable[Subject], outcome: Outcome) -> None:
-    """Ask a panel about every subject, and note where posture says something else."""
+    """Ask a panel about every subject, and note where posture says something else.
+
+    An engine that is late says nothing at all, so what is disputed is asked again, alone.
+    """
     every = list(subjects)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for subject, reply in zip(every, pool.map(panel.ask, every), strict=True):
-            _note(panel, subject, reply, outcome)
+        first = [
+            _judge(panel, subject, reply)
+            for subject, reply in zip(every, pool.map(panel.ask, every), strict=True)
+        ]
+    for subject, found in zip(every, first, strict=True):
+        one = found
+        for _ in range(_ASKED_AGAIN):
+            if not one.disagreements:
+                break
+            outcome.asked_again += 1
+            one = _judge(panel, subject, panel.ask(subject))
+        outcome.add(one)
 
 
-def _note(panel: Panel, subject: Subject, reply: Reply, outcome: Outcome) -> None:
+def _judge(panel: Panel, subject: Subject, reply: Reply) -> Outcome:
     target = str(panel.target)
     if not reply.ok and not any(said(spec, reply) for spec in panel.specs):
-        outcome.refused[target] += 1
+        found = Outcome(refused=Counter([target]))
         if reply.status not in _INVALID:
-            outcome.disagreements.append(f"{subject.id} {target}: {reply.status} {reply.text}")
-        return
-    outcome.judged[target] += 1
+            found.disagreements.append(f"{subject.id} {target}: {reply.status} {reply.text}")
+        return found
+    found = Outcome(judged=Counter([target]))
     if sum(map(len, reply.warnings)) > WARNING_CHARACTERS:
-        outcome.disagreements.append(f"{subject.id} {target}: too many warnings to read")
-        return
+        found.disagreements.append(f"{subject.id} {target}: too many warnings to read")
+        return found
     for spec in _answering(panel, subject, reply):
-        _note_variant(spec, subject, reply, outcome)
+        _judge_variant(spec, subject, reply, found)
+    return found
 
 
 def _answering(panel: Panel, subject: Subject, reply: Reply) -> tuple[VariantSpec, ...]:
@@ -71,12 +95,12 @@ def _answering(panel: Panel, subject: Subject, reply: Reply) -> tuple[VariantSpe
     return tuple(spec for spec in panel.specs if said(spec, reply))
 
 
-def _note_variant(spec: VariantSpec, subject: Subject, reply: Reply, outcome: Outcome) -> None:
+def _judge_variant(spec: VariantSpec, subject: Subject, reply: Reply, found: Outcome) -> None:
     judged = subject.kind in judged_by(spec)
     wanted = expected(spec, subject) if judged else frozenset()
     heard = said(spec, reply)
     if not _agree(spec, wanted, heard):
-        outcome.disagreements.append(
+        found.disagreements.append(
             f"{subject.id} {spec.target} {spec.template}\n  posture {sorted(wanted)}\n"
             f"  policy  {sorted(heard)}\n  object  {subject.whole}"
         )
@@ -84,7 +108,7 @@ def _note_variant(spec: VariantSpec, subject: Subject, reply: Reply, outcome: Ou
     failed = {control for control, _ in wanted}
     for control in spec.controls:
         result = "fail" if str(control) in failed else "pass" if judged else "not judged"
-        outcome.verdicts[f"{control} {result}"] += 1
+        found.verdicts[f"{control} {result}"] += 1
 
 
 def expected(spec: VariantSpec, subject: Subject) -> Words:
