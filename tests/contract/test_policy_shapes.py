@@ -17,6 +17,7 @@ from policies.domain.library import (
     checks_of,
     compile_objects,
     probe_pods,
+    spec_of_manifest,
 )
 from policies.domain.objects import WorkloadKind
 from policies.domain.observed import behaviour_of, policy_digest, read_policy
@@ -447,6 +448,10 @@ def test_parameters_leave_alone_what_they_exclude(
         assert shape.ask(exempt, shape.home).outcome is ADMITTED
         assert shape.ask(deployment, shape.home).outcome is ADMITTED
         assert shape.ask(bad, shape.neighbour).outcome is ADMITTED
+        for c in shape.compiled():
+            stored = shape.plane.get(c.manifest).body
+            assert policy_digest(stored) == policy_digest(c.manifest)
+            assert spec_of_manifest(stored) == shape.spec
     finally:
         shape.clear()
 

@@ -21,7 +21,7 @@ from tests.contract.agreement.panel import WARNING_CHARACTERS, Panel, said
 from tests.contract.agreement.subjects import Subject
 from tests.contract.planes import Reply
 
-_AT_ONCE = 4
+_AT_ONCE = 2
 _ASKED_AGAIN = 3
 _INVALID = (400, 422)
 Words = frozenset[tuple[str, str]]
