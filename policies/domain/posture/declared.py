@@ -161,7 +161,8 @@ def _seccomp_field(context: SecurityContext | None, at: str, source: Source) -> 
     reference = profile.localhost_profile
     if reference and (reference.startswith("/") or ".." in reference.split("/")):
         raise UnreadablePodSpec(
-            f"{path}: the seccomp profile path {reference!r} must be relative and stay below its folder."
+            f"The seccomp profile path {reference!r} must be relative and stay below its folder.",
+            path,
         )
     return Declared(profile.type, reference, source, path)
 
@@ -175,7 +176,8 @@ def _apparmor_field(context: SecurityContext | None, at: str, source: Source) ->
     name = profile.localhost_profile
     if name is not None and not (name == name.strip() and 0 < len(name) <= _LONGEST_NAME):
         raise UnreadablePodSpec(
-            f"{path}: the AppArmor profile name {name[:80]!r} must not be empty, too long, or padded with spaces."
+            f"The AppArmor profile name {name[:80]!r} must not be empty, too long, or padded with spaces.",
+            path,
         )
     return Declared(profile.type, name, source, path)
 
@@ -183,10 +185,11 @@ def _apparmor_field(context: SecurityContext | None, at: str, source: Source) ->
 def _check_shape(profile: SeccompProfile | AppArmorProfile, path: str) -> None:
     """Refuse what the API server refuses, so that a manifest from elsewhere is not called good."""
     if profile.type == LOCALHOST and profile.localhost_profile is None:
-        raise UnreadablePodSpec(f"{path}: a Localhost profile needs localhostProfile.")
+        raise UnreadablePodSpec("A Localhost profile needs localhostProfile.", path)
     if profile.type in _WITHOUT_REFERENCE and profile.localhost_profile is not None:
         raise UnreadablePodSpec(
-            f"{path}: localhostProfile may stand with the type Localhost alone, not with {profile.type}."
+            f"localhostProfile may stand with the type Localhost alone, not with {profile.type}.",
+            path,
         )
 
 

@@ -7,7 +7,14 @@ from policies.domain.controls import Control, Mechanism
 
 
 class UnreadablePodSpec(ValueError):
-    """The object holds no pod spec that can be judged; it is neither good nor bad."""
+    """The object holds no pod spec that can be judged; it is neither good nor bad.
+
+    `path` is that of the field at fault, empty when the whole object is.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
 
 
 class Role(StrEnum):
