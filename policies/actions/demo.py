@@ -15,8 +15,9 @@ from django.utils import timezone
 from policies.actions import collection, flips, rehearsals, rollouts, variants
 from policies.actions.errors import Busy, Refused
 from policies.domain.authority import Actor, Role
-from policies.domain.controls import in_order
-from policies.domain.lifecycle import FlipVerb, RolloutStatus
+from policies.domain.library import Target, Template
+from policies.domain.library.records import APPARMOR, CONFINED_PODS, SECCOMP
+from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus
 from policies.domain.parameters import Parameters
 from policies.domain.readiness import Verdict
 from policies.models import (
@@ -25,12 +26,11 @@ from policies.models import (
     Flip,
     ObservedNamespace,
     Rehearsal,
+    Stage,
     Variant,
 )
 from policies.queries.verdicts import verdicts
 
-REQUIRE = ("require-seccomp", "deny-unconfined-seccomp")
-DENY = ("deny-unconfined-seccomp",)
 PROOF_PAUSE = 0.01
 
 
@@ -40,25 +40,60 @@ class DemoVariant:
 
     cluster: str
     name: str
-    controls: tuple[str, ...]
-    target: str
-    enforced_count: int
+    target: Target
+    template: Template = SECCOMP
+    choice: int = 0
+    """Which of the template's usual choices: require a profile, or only deny Unconfined."""
+    enforced_count: int = 0
     """How many ready namespaces were enforced before you came."""
-    asks_for_more: bool
+    asks_for_more: bool = False
     """Whether a request for one more waits for an approver."""
+    leaves_to: str = ""
+    """A stricter variant, which would answer in its place: it keeps out of where that one is ready."""
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(controls=self.template.choices[self.choice])
 
 
 STORY = (
-    DemoVariant("prod", "require-seccomp", REQUIRE, "ClusterPolicy", 2, asks_for_more=True),
     DemoVariant(
-        "prod", "deny-unconfined-seccomp", DENY, "ValidatingPolicy", 3, asks_for_more=False
+        "prod", "require-seccomp", Target.CLUSTER_POLICY, enforced_count=2, asks_for_more=True
     ),
-    DemoVariant("staging", "require-seccomp", REQUIRE, "ValidatingPolicy", 1, asks_for_more=False),
+    DemoVariant(
+        "prod",
+        "deny-unconfined-seccomp",
+        Target.VALIDATING_POLICY,
+        choice=1,
+        enforced_count=3,
+        leaves_to="require-seccomp",
+    ),
+    DemoVariant(
+        "prod",
+        "require-apparmor",
+        Target.VALIDATING_POLICY,
+        APPARMOR,
+        enforced_count=2,
+        asks_for_more=True,
+    ),
+    DemoVariant("prod", "confined-pods", Target.NATIVE, CONFINED_PODS, enforced_count=1),
+    DemoVariant("staging", "require-seccomp", Target.VALIDATING_POLICY, enforced_count=1),
+    DemoVariant(
+        "staging", "require-apparmor", Target.VALIDATING_POLICY, APPARMOR, enforced_count=1
+    ),
+    DemoVariant(
+        "staging",
+        "confined-pods",
+        Target.NATIVE,
+        CONFINED_PODS,
+        enforced_count=1,
+        asks_for_more=True,
+    ),
 )
 
 KYVERNO_STORY = (
-    DemoVariant("demo-a", "require-seccomp", REQUIRE, "ClusterPolicy", 0, asks_for_more=False),
-    DemoVariant("demo-b", "require-seccomp", REQUIRE, "ValidatingPolicy", 0, asks_for_more=False),
+    DemoVariant("demo-a", "require-seccomp", Target.CLUSTER_POLICY),
+    DemoVariant("demo-b", "require-seccomp", Target.VALIDATING_POLICY),
 )
 """On real control planes nothing is enforced yet: a real engine takes its time to report."""
 
@@ -99,14 +134,15 @@ class _Teller:
         variant = Variant.objects.filter(cluster=cluster, name=wanted.name).first()
         if variant is not None and Flip.objects.filter(variant=variant).exists():
             return
-        self.collect(cluster)
+        if not CollectionRun.objects.filter(cluster=cluster).exists():
+            self.collect(cluster)
         if variant is None:
             variant = variants.create_variant(
                 cluster_id=cluster.pk,
                 name=wanted.name,
-                template="seccomp",
-                parameters=Parameters(controls=in_order(wanted.controls)),
-                target=wanted.target,
+                template=wanted.template.name,
+                parameters=wanted.parameters,
+                target=wanted.target.value,
                 by=self.people[Role.OPERATOR],
                 now=timezone.now(),
             )
@@ -140,14 +176,13 @@ class _Teller:
         )
         if Flip.objects.filter(variant=variant, verb=FlipVerb.ENFORCE.value).exists():
             return
-        ready = tuple(_ready(variant, timezone.now()))
-        if wanted.controls == DENY:
-            # Where the stricter variant may come to deny as well, its answer would stand in the way of the proof.
+        taken = set(_taken(variant))
+        if wanted.leaves_to:
             stricter = Variant.objects.select_related("cluster").get(
-                cluster=variant.cluster, name="require-seccomp"
+                cluster=variant.cluster, name=wanted.leaves_to
             )
-            taken = set(_ready(stricter, timezone.now()))
-            ready = tuple(name for name in ready if name not in taken)
+            taken.update(_ready(stricter, timezone.now()))
+        ready = tuple(name for name in _ready(variant, timezone.now()) if name not in taken)
         for namespace in ready[: wanted.enforced_count]:
             self.flip(variant, FlipVerb.ENFORCE, (namespace,), "Clean for two weeks.")
         if wanted.asks_for_more and len(ready) > wanted.enforced_count:
@@ -219,3 +254,12 @@ def _ready(variant: Variant, now: datetime) -> Iterator[str]:
     for (_, namespace), verdict in sorted(verdicts(variants=[variant], now=now).items()):
         if verdict.verdict is Verdict.READY:
             yield namespace
+
+
+def _taken(variant: Variant) -> Iterator[str]:
+    """Name where another variant denies, or is asked to: its answer would stand in the way of the proof."""
+    others = Variant.objects.filter(cluster=variant.cluster).exclude(pk=variant.pk)
+    stages = Stage.objects.filter(variant__in=others, value=Stage.Value.ENFORCE)
+    yield from stages.values_list("namespace", flat=True)
+    for flip in Flip.objects.filter(variant__in=others, status=FlipStatus.REQUESTED):
+        yield from flip.namespaces

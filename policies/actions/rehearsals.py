@@ -176,13 +176,12 @@ def _beat(rehearsal: Rehearsal, now: datetime) -> None:
 def _ask_all(
     gateway: Gateway, rehearsal: Rehearsal, clock: Callable[[], datetime]
 ) -> list[RehearsedWorkload]:
-    ours = ObservedPolicy.objects.filter(
-        cluster=rehearsal.variant.cluster, variant_name=rehearsal.variant.name
-    )
+    variant = rehearsal.variant
+    ours = ObservedPolicy.objects.filter(cluster=variant.cluster, variant_name=variant.name)
     policies = tuple(ours.values_list("name", flat=True))
-    _check_engine(gateway, rehearsal, policies)
-    is_native = rehearsal.variant.target == Target.NATIVE
-    asking = _Asking(gateway, rehearsal.namespace, policies, is_native)
+    bad = probe_pods(written_spec(variant, current_revisions([variant]).get(variant.pk))).bad
+    asking = _Asking(gateway, rehearsal.namespace, policies, variant.target == Target.NATIVE)
+    asking.check_engine(bad)
     rows = []
     for position, candidate in enumerate(_candidates(gateway, rehearsal.namespace)):
         _beat(rehearsal, clock())
@@ -203,21 +202,8 @@ def _ask_all(
                 at=clock(),
             )
         )
-    _check_engine(gateway, rehearsal, policies)
+    asking.check_engine(bad)
     return rows
-
-
-def _check_engine(gateway: Gateway, rehearsal: Rehearsal, policies: tuple[str, ...]) -> None:
-    """See that the engine judges pods here, before and after: its silence must not pass for admission.
-
-    Raises Refused when a bad pod meets no word of our policy.
-    """
-    variant = rehearsal.variant
-    bad = probe_pods(written_spec(variant, current_revisions([variant]).get(variant.pk))).bad
-    answer = ask_pod(gateway, rehearsal.namespace, bad, policies)
-    if OUTCOMES.get(answer.outcome) != "refused":
-        said = answer.message or "A bad pod passed without a warning."
-        raise Refused(f"The engine does not judge pods here. {said}")
 
 
 def _candidates(gateway: Gateway, namespace: str) -> Iterator[_Candidate]:
@@ -263,6 +249,16 @@ class _Asking:
     is_native: bool
     known: dict[str, PodAnswer] = field(default_factory=dict)
     """Answers by content of the pod."""
+
+    def check_engine(self, bad: Manifest) -> None:
+        """See that the engine judges pods here, before and after: its silence must not pass for admission.
+
+        Raises Refused when a bad pod meets no word of our policy.
+        """
+        answer = ask_pod(self.gateway, self.namespace, bad, self.policies)
+        if OUTCOMES.get(answer.outcome) != "refused":
+            said = answer.message or "A bad pod passed without a warning."
+            raise Refused(f"The engine does not judge pods here. {said}")
 
     def ask(self, candidate: _Candidate) -> PodAnswer:
         """Ask about one workload's pod, unless the same pod was asked about already."""

@@ -4,7 +4,7 @@ Variants that ask the same thing share a judge. What only changes words (message
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from policies.domain.controls import BASE_CONTROLS, Control, Mechanism
 from policies.domain.library import TEMPLATES, VariantSpec
@@ -23,22 +23,23 @@ class Judge:
     """Those that decide nothing are at their defaults."""
     mechanisms: tuple[Mechanism, ...] = tuple(Mechanism)
     """Whose Localhost profiles count for C5 and C6."""
+    is_plain: bool = field(init=False, compare=False)
+    """Whether the base judge's findings of these controls are all that this one would find."""
+    key: str = field(init=False, compare=False)
+    """Names the judge, the same for the same judge: its controls, and a hash of what is not at its default."""
+
+    def __post_init__(self) -> None:
+        # Asked for each of many thousand workloads: worked out once.
+        settle = object.__setattr__
+        only_controls = Parameters(controls=self.controls)
+        ids = ",".join(sorted(self.controls))
+        is_plain = self.parameters == only_controls and set(self.controls) <= set(BASE_CONTROLS)
+        settle(self, "is_plain", is_plain)
+        settle(self, "key", ids if is_plain else f"{ids}#{self._hash()}")
 
     @property
     def controls(self) -> tuple[Control, ...]:
         return self.parameters.controls
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the base judge's findings of these controls are all that this one would find."""
-        only_controls = Parameters(controls=self.controls)
-        return self.parameters == only_controls and set(self.controls) <= set(BASE_CONTROLS)
-
-    @property
-    def key(self) -> str:
-        """Name the judge, the same for the same judge: its controls, and a hash of what is not at its default."""
-        ids = ",".join(sorted(self.controls))
-        return ids if self.is_plain else f"{ids}#{self._hash()}"
 
     @property
     def tag(self) -> str:
