@@ -63,6 +63,9 @@ def _text(**attributes: str) -> forms.CharField:
 class ParametersForm(forms.Form):
     """The parameters of a template; what the chosen template does not have is not read."""
 
+    use_required_attribute = False
+    """A preview must not wait until every field is filled in."""
+
     controls = _choices(Control)
     seccomp_types = _choices(PROFILE_TYPES)
     seccomp_allowed = LinesField()

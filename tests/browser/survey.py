@@ -17,6 +17,8 @@ ILLUSTRATIONS = {
     "profile-editor",
     "profiles-on-nodes",
     "policy-lint",
+    "variant-form",
+    "validation",
 }
 """Pages that README and docs show: their first screen is kept apart."""
 HEIGHT = 900
