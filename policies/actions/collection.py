@@ -23,6 +23,7 @@ from policies.actions.connections import connected
 from policies.actions.engine import note_contact_failure
 from policies.actions.errors import Busy
 from policies.cluster.errors import ClusterError
+from policies.cluster.gateway import PROFILE_KINDS
 from policies.domain.authority import Act, Actor, require
 from policies.models import Cluster, CollectionRun
 
@@ -137,7 +138,9 @@ def _conclude(work: CollectionWork, by: Actor) -> None:
     if first is None:
         _end(run, CollectionRun.State.COMPLETE)
         return
-    state = CollectionRun.State.PARTIAL if work.stored_kinds else CollectionRun.State.FAILED
+    # Who may read nothing at all may still be told that a kind is not served: that is no part of a collection.
+    stored = set(work.stored_kinds) - {kind.full_name for kind in PROFILE_KINDS}
+    state = CollectionRun.State.PARTIAL if stored else CollectionRun.State.FAILED
     text = f"{kind}: {first.message}" if kind else first.message
     _end_incomplete(work.cluster, run, state, first, text, by=by, kinds=sorted(work.failures))
 

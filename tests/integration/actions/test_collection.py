@@ -13,6 +13,7 @@ from django.utils import timezone
 from policies.actions import collection
 from policies.actions.collection_work import HEARTBEAT_EVERY
 from policies.actions.errors import Busy
+from policies.cluster.errors import Forbidden
 from policies.cluster.gateway import DEPLOYMENTS
 from policies.domain.authority import NotAllowed
 from policies.domain.readiness import GateId, GateOutcome, Verdict
@@ -161,6 +162,18 @@ def test_api_server_out_of_reach_fails_says_why_and_keeps_everything(
     assert says in verdict.reason
     event = AuditEvent.objects.filter(verb="collection.incomplete").latest("id")
     assert (event.outcome, event.details["state"]) == ("failed", "failed")
+
+
+def test_run_that_may_read_nothing_is_failed_though_it_learns_what_is_not_served(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    def before(call: str, _what: str) -> None:
+        if call == "page":
+            raise Forbidden("may not list")
+
+    hand.before = before
+
+    assert world.collect().state == State.FAILED
 
 
 def test_forbidden_kind_is_named_and_the_others_are_stored(world: SandboxWorld) -> None:
