@@ -327,6 +327,14 @@ def test_verdict_complain_mode_that_is_missing_somewhere_fails_and_is_not_weak()
             NODES[0],
             (Outcome.UNKNOWN, ""),
         ),
+        (
+            replace(
+                declared(("web", {"operator/a.json"}), nodes=NODES),
+                observed=observed(profile(SECCOMP, "other"), ALL),
+            ),
+            NODES[0],
+            (Outcome.PASS, "declared"),
+        ),
     ],
 )
 def test_on_node_says_what_the_node_has(
