@@ -367,3 +367,11 @@ def test_pool_of_node_that_nobody_declared_goes_by_its_labels(
     labels: dict[str, str], expected: str
 ) -> None:
     assert pool_of(Node("a", labels=labels), ()) == expected
+
+
+def test_lookup_of_one_reference_on_several_nodes_says_each_nodes_own() -> None:
+    lookup = Lookup(seccomp({"a": "Installed", "b": "Error"}), NOW)
+
+    found = [lookup.on_node(Reference(SECCOMP, "operator/a.json"), where) for where in NODES]
+
+    assert [phrase for _, phrase in found] == ["Installed", "Error", "no status"]
