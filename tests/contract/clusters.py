@@ -6,8 +6,9 @@ The tests speak to the product's gateway; what these methods add is the hand of 
 import copy
 import json
 import secrets
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,7 @@ from tests.contract.planes import (
     path_of,
 )
 
-PROBE: Manifest = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "ct-probe"},
-    "spec": {"containers": [{"name": "c", "image": "secprof.invalid/probe:none"}]},
-}
+PATIENCE_SECONDS = 5
 
 
 class Cluster(ABC):
@@ -108,17 +104,11 @@ class Cluster(ABC):
                 return refused(lambda: self.gateway.write(change, dry_run=False)) is None
 
             eventually(attempt, bool, in_a_row=1)
-        eventually(self._asks_about_what_is_gone, lambda found: not found, in_a_row=5)
 
     def discard(self, compiled: CompiledObject) -> None:
         """Delete a compiled object, if it is there."""
         error = refused(lambda: self.delete(compiled.manifest))
         assert error is None or isinstance(error, NotFound), error
-
-    def _asks_about_what_is_gone(self) -> bool:
-        """Say whether a webhook still refuses everything because its ClusterPolicy has just been deleted."""
-        error = refused(lambda: self.try_out(PROBE, "default"))
-        return isinstance(error, RejectedByAdmission) and "failed to fetch policy" in error.raw
 
     def items(self, resource: Resource, namespace: str = "") -> tuple[Manifest, ...]:
         """Read a whole list through the gateway."""
@@ -243,10 +233,13 @@ class RealCluster(Cluster):
                 continue
 
     def _send(self, method: str, path: str, body: Manifest, **options: Any) -> Answer:
-        reply = self._raw.send(method, path, body, **options)
-        if not reply.ok:
-            raise refusal(reply.status, json.dumps(reply.body).encode())
-        return Answer(reply.body, reply.warnings)
+        def send() -> Answer:
+            reply = self._raw.send(method, path, body, **options)
+            if not reply.ok:
+                raise refusal(reply.status, json.dumps(reply.body).encode())
+            return Answer(reply.body, reply.warnings)
+
+        return patiently(send)
 
 
 class _Recording:
@@ -259,10 +252,25 @@ class _Recording:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gateway, name)
 
+    def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> Answer:
+        return patiently(lambda: self._gateway.dry_run_pod(namespace, pod))
+
     def write(self, change: Write, *, dry_run: bool) -> Answer:
         if change.verb is Verb.CREATE and not dry_run and change.manifest is not None:
             self._made.append((change.manifest, ""))
         return self._gateway.write(change, dry_run=dry_run)
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask again while the webhook of a ClusterPolicy that was just deleted refuses everything, anybody's."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except RejectedByAdmission as error:
+            if "failed to fetch policy" not in error.raw or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def own_name(word: str) -> str:
