@@ -1,10 +1,12 @@
 """`check_manifests` as a program: without settings, over whole folders, with the exit that CI acts on."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,30 @@ def test_check_with_the_parameters_of_a_template(
     assert ran.returncode == code, ran
 
 
+def test_command_in_this_process_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = written(tmp_path, "p.yaml", {"seccomp": {"types": ["RuntimeDefault"]}})
+    pod_file, gone = written(tmp_path, "pod.yaml", LOCALHOST), tmp_path / "gone.yaml"
+
+    left = []
+    for arguments in (
+        (pod_file, "--parameters", parameters),
+        (pod_file, gone, "--control", "require-seccomp"),
+        (pod_file, "--parameters", gone),
+        (pod_file, "--parameters", written(tmp_path, "list.yaml", ["a"])),
+        (pod_file, "--parameters", written(tmp_path, "odd.yaml", {"colour": 1})),
+        (pod_file, "--kubernetes", "new"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["check", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            offline.check_manifests()
+        left.append(exited.value.code)
+
+    assert left == [1, 2, 2, 2, 2, 2]
+    assert "colour: There is no such parameter" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -171,6 +197,41 @@ def test_read_all_refuses_a_file_that_is_too_large(
     file.write_text("a: bc")
 
     assert list(manifest_files.read_all([str(file)])) == [(str(file), "It has more than 0 MiB.")]
+
+
+def test_read_all_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a: b")))
+
+    assert list(manifest_files.read_all(["-"])) == [("-", b"a: b")]
+
+
+def test_read_all_says_what_keeps_it_from_reading(tmp_path: Path) -> None:
+    (tmp_path / "linked.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    (tmp_path / "notes.txt").write_text("no manifest")
+    (tmp_path / "none").mkdir()
+    given = [str(tmp_path), str(tmp_path / "gone.yaml"), str(tmp_path / "none")]
+
+    found = dict(manifest_files.read_all(given))
+
+    assert list(found.values()) == [
+        "It is no file.",
+        "It cannot be read: No such file or directory.",
+        "There is no .yaml, .yml, .json file in it.",
+    ]
+
+
+def test_read_all_names_a_folder_that_it_must_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object, onerror: Callable[[OSError], None]) -> list[Any]:
+        onerror(PermissionError(13, "Permission denied", str(tmp_path / "own")))
+        return []
+
+    monkeypatch.setattr(os, "walk", refuse)
+
+    ((path, words),) = manifest_files.read_all([str(tmp_path)])
+
+    assert (path, words) == (str(tmp_path / "own"), "It cannot be read: Permission denied.")
 
 
 def test_read_all_names_a_file_with_odd_bytes(tmp_path: Path) -> None:

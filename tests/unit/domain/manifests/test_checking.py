@@ -189,6 +189,9 @@ def test_check_json_with_a_repeated_key_still_judges_the_other_items() -> None:
 
 
 TEMPLATE = {"template": {"spec": BAD}}
+DEEP: Any = TEMPLATE
+for _ in range(20):
+    DEEP = {"below": DEEP}
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["yaml", "json"])
@@ -212,12 +215,27 @@ def test_check_other_kinds_that_start_pods_are_unknown_never_good(
     assert (report.tally.not_evaluated, report.exit_code) == (1, 0)
 
 
+def test_check_other_kind_with_odd_metadata_has_no_name() -> None:
+    (row,) = checked(
+        {"apiVersion": "x.io/v1", "kind": "X", "metadata": 5, "spec": TEMPLATE}, controls=(C2,)
+    ).rows
+
+    assert (row.namespace, row.name, row.result) == ("", "", "unknown")
+
+
+def test_check_empty_documents_are_counted_and_nothing_else() -> None:
+    report = checked(None, wrapped(WorkloadKind.POD, GOOD))
+
+    assert (report.tally.documents, report.tally.workloads, report.tally.skipped) == (2, 1, 0)
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}},
         {"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "spec": TEMPLATE},
         {"apiVersion": "example.io/v1", "kind": "AllowList"},
+        {"apiVersion": "example.io/v1", "kind": "Deep", "spec": DEEP},
         {"image": {"tag": "1"}},
         [{"hosts": "all"}],
     ],

@@ -208,13 +208,15 @@ def test_yaml_maps_merge_and_own_keys_win() -> None:
         both: {<<: [*base, *more]}
         key: &k name
         *k : text
+        &again other: 1
+        copy: *again
         """
 
     found = plain(dedent(text))
 
     assert found["one"] == {"a": 1, "b": 9}
     assert found["both"] == {"a": 1, "b": 1, "c": 2}
-    assert found["name"] == "text"
+    assert (found["name"], found["copy"]) == ("text", "other")
 
 
 def test_lines_of_fields_are_those_of_the_file() -> None:
