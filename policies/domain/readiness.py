@@ -51,6 +51,8 @@ class Gate:
     """The count behind it: failing workloads, missing kinds, … None when there is nothing to count."""
     sentence: str
     as_of: datetime | None = None
+    note: str = ""
+    """A word for a cell of a table, where the gate's name does not say enough."""
 
     @property
     def is_hard(self) -> bool:
@@ -255,7 +257,7 @@ def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
         return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
     if evidence.is_excluded:
         sentence = "This variant excludes the namespace: enforcing here has no effect."
-        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence, note="excluded")
     if not policy.exists:
         sentence = "The Audit policy is not on the cluster: install the variant first."
         return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)
@@ -308,7 +310,7 @@ def _reports(evidence: NamespaceEvidence) -> Gate:
 def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
     if not evidence.is_judged:
         sentence = "Not judged under these parameters yet: collect again."
-        return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, None, sentence)
+        return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, None, sentence, note="not judged yet")
     count = evidence.posture_failing_count
     if count:
         sentence = f"{_workloads(count).capitalize()} would be refused, idle ones included."

@@ -7,7 +7,7 @@ from policies.domain.plans import GateAnswer, Plan, PlannedObject, object_diff
 from policies.domain.readiness import HARD_GATES, GateId
 from policies.web.presenters.diffs import Block, diff_blocks
 from policies.web.presenters.readiness import GATE_TITLES
-from policies.web.words import count_of
+from policies.web.words import count_of, listed
 
 _VERBS = {"create": "create", "replace": "change", "delete": "delete", "keep": "leave as it is"}
 _ROLES = {
@@ -159,6 +159,12 @@ def _gate(gate: GateAnswer) -> ShownGateAnswer:
 
 
 def _effect(plan: Plan) -> str:
+    if plan.verb is FlipVerb.INSTALL and plan.enforced_after:
+        where = count_of(len(plan.enforced_after), "namespace")
+        return (
+            f"In {where}, where it is enforced, new pods are judged by these parameters at once; everywhere else it"
+            " warns by them."
+        )
     if plan.verb is FlipVerb.INSTALL:
         return (
             "Nothing is refused. From now on the engine reports on every namespace and warns whoever creates a pod"
@@ -175,8 +181,7 @@ def _effect(plan: Plan) -> str:
 
 def _proof(plan: Plan) -> str:
     if plan.verb is FlipVerb.INSTALL:
-        where = f" in {plan.audit_namespace}" if plan.audit_namespace else ""
-        return f"A bad pod is admitted{where}, with this policy's warning."
+        return _proof_of_install(plan)
     if plan.verb is FlipVerb.ROLLBACK:
         return "A bad pod is admitted again in each namespace, with this policy's warning."
     neighbour = f"; a bad pod is admitted in {plan.audit_namespace}" if plan.audit_namespace else ""
@@ -184,6 +189,18 @@ def _proof(plan: Plan) -> str:
         "In each namespace a bad pod is refused by this policy and a good one is admitted, three times in a row"
         f"{neighbour}."
     )
+
+
+def _proof_of_install(plan: Plan) -> str:
+    refused = (
+        f"In {listed(plan.proof_namespaces)}, where it is enforced, a bad pod is refused and a good one is admitted."
+        if plan.proof_namespaces
+        else ""
+    )
+    if not plan.audit_namespace:
+        return refused
+    warned = f"A bad pod is admitted in {plan.audit_namespace}, with this policy's warning."
+    return f"{warned} {refused}".strip()
 
 
 def _voided_by(plan: Plan) -> tuple[str, ...]:

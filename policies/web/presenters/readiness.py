@@ -126,8 +126,8 @@ def verdict_note(verdict: NamespaceVerdict) -> str:
 def _blocked_note(verdict: NamespaceVerdict) -> str:
     for gate in verdict.open_gates:
         if gate.outcome is GateOutcome.FAIL and gate.id in _FAIL_WORDS:
-            return _FAIL_WORDS[gate.id]
-    numbers = [verdict.gate(gate_id).number or 0 for gate_id in _COUNTING]
+            return gate.note or _FAIL_WORDS[gate.id]
+    numbers = [gate.number or 0 for gate in verdict.gates if gate.id in _COUNTING]
     return count_of(max(numbers), "workload")
 
 
@@ -136,7 +136,7 @@ def _unknown_note(gate: Gate) -> str:
         return "no results yet"
     if gate.id is GateId.REHEARSAL and gate.as_of is not None:
         return f"no verdict on {gate.number}" if gate.number else "rehearsal old"
-    return _UNKNOWN_WORDS[gate.id]
+    return gate.note or _UNKNOWN_WORDS[gate.id]
 
 
 def shown_gates(verdict: NamespaceVerdict) -> tuple[ShownGate, ...]:

@@ -67,15 +67,16 @@ def shown_workloads(review: Review, kubernetes: str = "") -> tuple[ShownWorkload
 
 
 def counts(review: Review) -> tuple[Count, ...]:
-    """Put the three counts beside each other."""
-    gate = review.cell.verdict.gate
+    """Put the three counts beside each other; there are two where nothing reports."""
+    verdict = review.cell.verdict
     return tuple(
-        _count(title, gate(gate_id))
+        _count(title, verdict.gate(gate_id))
         for title, gate_id in (
             ("Reports", GateId.REPORTS),
             ("Posture", GateId.POSTURE),
             ("Rehearsal", GateId.REHEARSAL),
         )
+        if verdict.asks(gate_id)
     )
 
 

@@ -131,7 +131,7 @@ def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
         "trouble": trouble,
         "plan": shown_plan(found.plan),
         "strip": data_strip(flip.variant.cluster, now=timezone.now()),
-        "offenders": planned_offenders(flip.variant, found.verb, found.namespaces),
+        "offenders": planned_offenders(flip.variant, found.plan),
     }
     status = trouble.status if trouble else 200
     return respond(request, "flips/detail.html", "flips/_live.html", context, status=status)

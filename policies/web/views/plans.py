@@ -14,10 +14,13 @@ from policies.actions import flips
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
+from policies.domain.judges import judge_of
 from policies.domain.lifecycle import FlipVerb
+from policies.domain.plans import Plan
 from policies.models import Variant
 from policies.queries.freshness import data_strip
 from policies.queries.offenders import offenders
+from policies.queries.specs import spec_of
 from policies.web.actors import actor_of, permit
 from policies.web.errors import trouble_of
 from policies.web.htmx import respond, see_other
@@ -96,7 +99,7 @@ def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = Non
         return _no_plan(request, error, context)
     context |= {
         "plan": shown_plan(plan),
-        "offenders": planned_offenders(wanted.variant, wanted.verb, wanted.namespaces),
+        "offenders": planned_offenders(wanted.variant, plan),
         "trouble": trouble_of(refusal) if refusal else None,
         "typed": request.POST,
         "planned_at": now,
@@ -116,8 +119,11 @@ def _no_plan(
     return respond(request, page, page, values, status=trouble.status if trouble else 409)
 
 
-def planned_offenders(variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...]) -> Any:
+def planned_offenders(variant: Variant, plan: Plan) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
-    if verb is not FlipVerb.ENFORCE:
+    if plan.verb is FlipVerb.ROLLBACK:
         return ()
-    return shown_offenders(offenders(variant, namespaces, limit=OFFENDERS_SHOWN))
+    is_install = plan.verb is FlipVerb.INSTALL
+    namespaces = plan.enforced_after if is_install else plan.namespaces
+    judge = judge_of(spec_of(variant)) if is_install else None
+    return shown_offenders(offenders(variant, namespaces, judge=judge, limit=OFFENDERS_SHOWN))

@@ -8,7 +8,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from policies.models import ObservedWorkload, Rehearsal, RehearsedWorkload, Variant
+from policies.models import (
+    ObservedWorkload,
+    Rehearsal,
+    RehearsedWorkload,
+    Variant,
+    VariantRevision,
+)
 from tests import factories
 from tests.integration.web.conftest import HTMX, SandboxWorld
 from tests.world import BAD, deployment
@@ -113,7 +119,7 @@ def test_review_passing_workloads_are_folded(page: Callable[[], str], variant: V
 def test_review_control_that_the_variant_does_not_ask_for_is_left_out(
     page: Callable[[], str], variant: Variant, exports: ObservedWorkload
 ) -> None:
-    Variant.objects.update(controls=["deny-unconfined-seccomp"])
+    VariantRevision.objects.update(parameters={"controls": ["deny-unconfined-seccomp"]})
 
     assert "No workload here speaks against" in page()
 
@@ -150,7 +156,7 @@ def test_review_costs_the_same_whatever_the_size(
         factories.result(variant, factories.workload(variant.cluster, "batch", f"exports-{number}"))
     client = browser("operator")
 
-    with django_assert_num_queries(26):
+    with django_assert_num_queries(28):
         client.get(f"/reviews/{variant.pk}/batch/")
 
 
@@ -175,3 +181,17 @@ def test_rehearse_viewer_is_refused(browser: Callable[[str], Client], variant: V
     response = browser("viewer").post(f"/reviews/{variant.pk}/batch/rehearse/")
 
     assert response.status_code == 403
+
+
+def test_review_of_a_native_policy_has_no_count_of_reports(
+    browser: Callable[[str], Client],
+) -> None:
+    on = factories.cluster()
+    factories.namespaces(on, ["batch"])
+    native = factories.installed(on, target="ValidatingAdmissionPolicy")
+    factories.judged(native, ["batch"], failing_count=1)
+
+    text = browser("operator").get(f"/reviews/{native.pk}/batch/").content.decode()
+
+    assert "Rehearsal" in text
+    assert "No report of this policy here yet" not in text
