@@ -27,6 +27,8 @@ Fault = tuple[str, str, str]
 """Object, container (or the pod), control."""
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 BOTH = tuple(Mechanism)
+PATIENCE_SECONDS = 300
+"""A busy engine takes its time with each of the traps."""
 
 
 def run(text: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +38,7 @@ def run(text: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 
