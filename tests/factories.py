@@ -37,7 +37,7 @@ from policies.models import (
     VariantRevision,
 )
 from policies.queries.evidence import HEARD, SOURCE, needed_kinds
-from policies.queries.specs import spec_of
+from policies.queries.specs import OBJECT_KINDS, spec_of
 
 PASSWORD = "correct-horse-battery"
 C1 = "require-seccomp"
@@ -149,9 +149,11 @@ def manifest(name: str, kind: str = "ClusterPolicy") -> dict[str, Any]:
 def observed(of: Variant, role: str = "audit", enforced: Iterable[str] = ()) -> ObservedPolicy:
     """An object of the variant as the cluster shows it."""
     name = of.name if role == "audit" else f"{of.name}-enforce"
+    # Of a native policy the last kind is the binding.
+    kind = of.target if role == "audit" else OBJECT_KINDS[of.target][-1]
     return ObservedPolicy.objects.create(
         cluster=of.cluster,
-        kind=of.target,
+        kind=kind,
         name=name,
         uid=str(uuid4()),
         resource_version="1",
@@ -161,7 +163,7 @@ def observed(of: Variant, role: str = "audit", enforced: Iterable[str] = ()) -> 
         enforced=sorted(enforced),
         denies=role != "audit",
         changed_at=timezone.now() - timedelta(days=19),
-        manifest=manifest(name, of.target),
+        manifest=manifest(name, kind),
     )
 
 

@@ -7,9 +7,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from policies.domain.lifecycle import FlipStatus, RolloutStatus, StepKind, StepStatus
-from policies.models import Cluster, KindSnapshot, Variant
+from policies.models import Cluster, KindSnapshot, PostureTally, ResultTally, Variant
 from policies.queries.cells import Cell, CellState
 from policies.queries.matrix import PAGE_SIZE, Matrix, MatrixFilter, load_matrix
+from policies.web.presenters.readiness import cell_note
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +173,42 @@ def test_matrix_costs_the_same_whatever_the_size(
 
     with django_assert_num_queries(15):
         load(made, **wanted)
+
+
+def test_cell_of_a_native_policy_is_ready_without_a_report_and_denied_by_its_binding(
+    cluster: Cluster,
+) -> None:
+    native = factories.installed(cluster, target="ValidatingAdmissionPolicy")
+    factories.judged(native, ["shop", "batch"])
+    ResultTally.objects.all().delete()
+    assert cell(cluster, "shop").state is CellState.READY
+
+    factories.observed(native, "twin", ["shop"])
+
+    assert cell(cluster, "shop").state is CellState.UNPROVEN
+    # An object that nobody has planned is drift.
+    assert cell(cluster, "batch").state is CellState.BLOCKED
+
+
+def test_cell_of_a_variant_that_was_edited_is_judged_by_what_is_installed(
+    cluster: Cluster, variant: Variant
+) -> None:
+    factories.judged(variant, ["shop"])
+    factories.wish(variant, excluded_namespaces=["shop"])
+
+    assert cell(cluster, "shop").state is CellState.READY
+
+
+def test_cell_of_an_excluded_namespace_says_so(cluster: Cluster) -> None:
+    variant = factories.installed(cluster, excluded_namespaces=["shop"])
+    factories.judged(variant, ["shop"])
+
+    assert cell_note(cell(cluster, "shop"), now=timezone.now()) == "excluded"
+
+
+def test_cell_of_a_judge_that_was_not_heard_says_so(cluster: Cluster) -> None:
+    variant = factories.installed(cluster, excluded_namespaces=["batch"])
+    factories.judged(variant, ["shop"])
+    PostureTally.objects.all().delete()
+
+    assert cell_note(cell(cluster, "shop"), now=timezone.now()) == "not judged yet"
