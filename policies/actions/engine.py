@@ -123,17 +123,20 @@ def _ask_about(gateway: Gateway, variant: Variant, policies: tuple[str, ...]) ->
         answers.append(ask_pod_if_possible(gateway, namespace, bad, policies))
         if answers[-1].outcome in {AnswerOutcome.WARNED, AnswerOutcome.REFUSED}:
             return EngineAnswer(Cluster.EngineState.UP, "")
-    return _silence(answers, variant.name)
+    return _silence(answers, variant)
 
 
-def _silence(answers: list[PodAnswer], policy: str) -> EngineAnswer:
+def _silence(answers: list[PodAnswer], variant: Variant) -> EngineAnswer:
     down = next((a for a in answers if a.outcome is AnswerOutcome.ENGINE_DOWN), None)
     if down is not None:
         return EngineAnswer(Cluster.EngineState.DOWN, down.message)
     if any(a.outcome is AnswerOutcome.ADMITTED for a in answers):
+        judge = (
+            "the API server does not judge" if variant.target == Target.NATIVE else "nothing judges"
+        )
         return EngineAnswer(
             Cluster.EngineState.DOWN,
-            f"Engine down: {policy} let a bad pod pass without a warning, so nothing judges pods.",
+            f"Engine down: {variant.name} let a bad pod pass without a warning, so {judge} pods.",
         )
     said = answers[0].message if answers else "There is no namespace to ask in."
     return EngineAnswer(Cluster.EngineState.UNKNOWN, f"The engine could not be asked: {said}")

@@ -1,5 +1,7 @@
 """The main job in the sandbox: install, flip, prove, roll back, and every refusal on the way."""
 
+from contextlib import suppress
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -7,6 +9,8 @@ from policies.actions import flips, rollouts
 from policies.actions.errors import Busy, Refused
 from policies.actions.specs import resource_of
 from policies.actions.steps import Outcome, StepRun
+from policies.cluster.errors import NotFound
+from policies.cluster.gateway import NATIVE_BINDINGS
 from policies.domain.authority import NotAllowed
 from policies.domain.library import Target
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, WrongState
@@ -14,6 +18,7 @@ from policies.domain.readiness import Verdict
 from policies.models import AuditEvent, Flip, ObservedPolicy, RolloutStep, Stage, Variant
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
+from tests.integration.actions.watched import Hand
 from tests.world import BAD, deployment
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +206,27 @@ def test_rollback_that_is_not_proven_leaves_nothing_called_enforced(
 
     assert status is RolloutStatus.FAILED
     assert not Stage.objects.filter(value=Stage.Value.ENFORCE).exists()
+
+
+def test_native_policy_is_asked_of_the_api_server_whatever_becomes_of_kyverno(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    native = world.installed("ValidatingAdmissionPolicy")
+    world.sandbox.set_fault(Fault.ENGINE_DOWN)
+    world.collect()
+    assert world.verdict(native, "team-a").verdict is Verdict.READY
+    assert world.flip(native, FlipVerb.ENFORCE, "team-a") is RolloutStatus.PROVEN
+
+    hand.before = lambda call, _: unbind(world) if call == "ask" else None
+    plan = world.plan(native, FlipVerb.ENFORCE, "team-b")
+
+    engine = next(gate for gate in plan.gates if gate.gate == "engine")
+    assert engine.outcome == "fail"
+    assert "so the API server does not judge pods" in engine.sentence
+
+
+def unbind(world: SandboxWorld) -> None:
+    """Take away what makes the API server judge, behind the back of everybody."""
+    for name in ("require-seccomp-audit", "require-seccomp-enforce"):
+        with suppress(NotFound):
+            world.sandbox.delete(NATIVE_BINDINGS, name)
