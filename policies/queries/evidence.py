@@ -268,7 +268,7 @@ def _posture_tallies(
     """Load tallies by (cluster, judge), then by namespace; those that say who was heard among them."""
     rows = PostureTally.objects.filter(cluster_id__in=cluster_ids)
     if names is not None:
-        rows = rows.filter(namespace__in=[*names, HEARD])
+        rows = rows.filter(namespace__in=[*names, HEARD] if names else ())
     found: dict[tuple[int, str], dict[str, PostureTally]] = {}
     for row in rows:
         found.setdefault((row.cluster_id, row.judge), {})[row.namespace] = row

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,7 +156,9 @@ def test_seed_demo_tells_its_story_once(django_user_model: type) -> None:
 
     assert set(Cluster.objects.values_list("name", flat=True)) == {"prod", "staging"}
     assert set(Flip.objects.values_list("status", flat=True)) == {"proven", "requested"}
-    assert Stage.objects.filter(value="enforce").count() == 6
+    enforced = Stage.objects.filter(value="enforce").values_list("variant__template", flat=True)
+    assert Counter(enforced) == {"seccomp": 6, "apparmor": 3, "confined-pods": 2}
+    assert Flip.objects.filter(status="requested").count() == 3
     operator = django_user_model.objects.get(username="operator")
     assert operator.check_password("correct-horse-battery")
 
