@@ -16,6 +16,8 @@ import pytest
 
 import controlplane
 from launch import broker
+from policies.actions.specs import resources_of
+from policies.domain.library import API_VERSIONS, Target
 from tests.contract.job import NAMESPACES, clear
 from tests.contract.planes import Plane, eventually, newest
 
@@ -106,7 +108,7 @@ class Installation:
             process.wait()
 
 
-@pytest.fixture(params=["ClusterPolicy", "ValidatingPolicy"])
+@pytest.fixture(params=[target.value for target in Target])
 def target(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -167,10 +169,9 @@ def test_worker_killed_between_apply_and_proof_is_resumed_and_applies_once(
 
     assert ended == [("proven",)]
     assert {status for status, _ in steps(installation, flip, "prove-%")} == {"done"}
-    group = "kyverno.io/v1/clusterpolicies"
-    if target == "ValidatingPolicy":
-        group = "policies.kyverno.io/v1/validatingpolicies"
-    twin = Plane(plane.kubeconfig).send("GET", f"/apis/{group}/require-seccomp-enforce").body
+    resource = resources_of(Target(target), API_VERSIONS[Target(target)][0])[-1]
+    path = f"/apis/{resource.api_version}/{resource.plural}/require-seccomp-enforce"
+    twin = Plane(plane.kubeconfig).send("GET", path).body
     assert twin["metadata"]["generation"] == 1
     written = installation.ask(
         "SELECT count(*) FROM policies_auditevent WHERE verb = 'rollout.apply' AND flip_id = ?",
