@@ -120,7 +120,10 @@ def test_create_variant_on_an_older_cluster_takes_an_older_version(
         ({"template": "selinux"}, "no template"),
         ({"parameters": USUAL["apparmor"]}, "no control"),
         ({"target": "Pod"}, "no such choice"),
-        ({"parameters": Parameters.from_json({"controls": ["profile-installed"]})}, "refuse no pod"),
+        (
+            {"parameters": Parameters.from_json({"controls": ["profile-installed"]})},
+            "refuse no pod",
+        ),
     ],
 )
 def test_create_variant_of_what_makes_none_is_refused(
