@@ -162,6 +162,7 @@ def _fields(
         "is_applicable": posture.applicable,
         "exempt_from": [j.judge.tag for j in judgements if posture.applicable and not j.applicable],
         "containers": [asdict(c) for c in posture.containers],
+        "hardening": [asdict(weakness) for weakness in posture.hardening],
         "findings": [_finding(j.judge, f) for j in judgements for f in j.findings],
         "finding_count": sum(len(j.findings) for j in judgements),
         "patches": dict(_patches(kind, workload, judgements)),

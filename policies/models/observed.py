@@ -53,6 +53,8 @@ class ObservedWorkload(models.Model):
     """Tags of the judges that leave it alone, though others do not."""
     containers = models.JSONField(default=list)
     """Posture per container, as `policies.domain.posture.ContainerPosture` has it."""
+    hardening = models.JSONField(default=list)
+    """What else weakens it, each as `policies.domain.posture.Hardening`. Read, never a gate."""
     findings = models.JSONField(default=list)
     """Controls not met, each as `policies.domain.posture.Finding` with the `judge` that says so (its key; empty for
     the base judge)."""

@@ -8,11 +8,12 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from policies.domain.controls import Control, Mechanism
-from policies.domain.posture import Grade
+from policies.domain.posture import Grade, Weakness
 from policies.models import Cluster, ObservedNamespace, ObservedWorkload, Variant
 
 PAGE_SIZE = 50
 CONTROLS = tuple(control.value for control in Control)
+WEAKNESSES = tuple(weakness.value for weakness in Weakness)
 GRADES = tuple(grade.value for grade in Grade)
 
 
@@ -26,6 +27,8 @@ class PostureFilter:
     """Only workloads with a finding of this control."""
     grade: str = ""
     """Only workloads with a container of this grade."""
+    weakness: str = ""
+    """Only workloads that something of this kind weakens."""
     page: int = 1
 
 
@@ -53,6 +56,15 @@ class ContainerLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WeaknessLine:
+    """What else weakens a workload, beside what controls ask."""
+
+    weakness: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadPosture:
     """One workload, or an object below one that has findings of its own."""
 
@@ -66,6 +78,7 @@ class WorkloadPosture:
     containers: tuple[ContainerLine, ...]
     controls: tuple[str, ...]
     """Controls with a finding, in order."""
+    weaknesses: tuple[WeaknessLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,10 @@ def _matching(
         rows = rows.alias(held=Cast("containers", TextField())).filter(
             _member("held", "grade", wanted.grade)
         )
+    if wanted.weakness:
+        rows = rows.alias(weak=Cast("hardening", TextField())).filter(
+            _member("weak", "weakness", wanted.weakness)
+        )
     return rows
 
 
@@ -142,6 +159,9 @@ def _workload(row: ObservedWorkload, team: str) -> WorkloadPosture:
         is_applicable=row.is_applicable,
         containers=tuple(_container(c) for c in row.containers),
         controls=_controls(row.findings),
+        weaknesses=tuple(
+            WeaknessLine(w["weakness"], w["path"], w["message"]) for w in row.hardening
+        ),
     )
 
 

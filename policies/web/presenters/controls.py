@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from policies.domain.compliance import Reference, references
+from policies.domain.compliance import Reference, references, weakness_references
 from policies.domain.controls import Control, Mechanism
 from policies.domain.library.targets import version_of
+from policies.domain.posture import Weakness
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +71,14 @@ def shown_controls(controls: Iterable[str], kubernetes: str = "") -> tuple[Shown
 
 def control_references(control: Control, kubernetes: str = "") -> tuple[Reference, ...]:
     """Give what a control is evidence for on a cluster of this version."""
+    return references(control, _minor(kubernetes))
+
+
+def weakness_evidence(weakness: str, kubernetes: str = "") -> tuple[Reference, ...]:
+    """Give what the mending of a weakness is evidence for on a cluster of this version."""
+    return weakness_references(Weakness(weakness), _minor(kubernetes))
+
+
+def _minor(kubernetes: str) -> tuple[int, int] | None:
     version = version_of(kubernetes)
-    return references(control, version[:2] if version else None)
+    return version[:2] if version else None

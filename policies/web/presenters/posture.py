@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
+from policies.domain.compliance import Reference
 from policies.queries.posture import ContainerLine, PosturePage, Profile, WorkloadPosture
-from policies.web.presenters.controls import ShownControl, shown_controls
+from policies.web.presenters.controls import (
+    ShownControl,
+    shown_controls,
+    weakness_evidence,
+)
 
 _SOURCES = {
     "container": "on the container",
@@ -38,6 +43,15 @@ class ShownContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownWeakness:
+    """One weakness, with where frameworks ask for its mending."""
+
+    message: str
+    path: str
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownWorkload:
     """One workload."""
 
@@ -51,14 +65,15 @@ class ShownWorkload:
     controls: tuple[ShownControl, ...]
     reviews: tuple[tuple[int, str], ...]
     """Id and name of the variants that ask one of these controls."""
+    weaknesses: tuple[ShownWeakness, ...]
 
 
-def shown_workloads(page: PosturePage) -> tuple[ShownWorkload, ...]:
-    """Word the workloads of a page."""
-    return tuple(_workload(workload, page) for workload in page.workloads)
+def shown_workloads(page: PosturePage, kubernetes: str) -> tuple[ShownWorkload, ...]:
+    """Word the workloads of a page; the cluster's version of Kubernetes chooses the benchmark."""
+    return tuple(_workload(workload, page, kubernetes) for workload in page.workloads)
 
 
-def _workload(workload: WorkloadPosture, page: PosturePage) -> ShownWorkload:
+def _workload(workload: WorkloadPosture, page: PosturePage, kubernetes: str) -> ShownWorkload:
     failed = set(workload.controls)
     return ShownWorkload(
         workload.kind,
@@ -68,8 +83,12 @@ def _workload(workload: WorkloadPosture, page: PosturePage) -> ShownWorkload:
         workload.owner,
         workload.is_applicable,
         tuple(_container(c) for c in workload.containers),
-        shown_controls(workload.controls),
+        shown_controls(workload.controls, kubernetes),
         tuple((pk, name) for pk, name, controls in page.variants if failed & set(controls)),
+        tuple(
+            ShownWeakness(line.message, line.path, weakness_evidence(line.weakness, kubernetes))
+            for line in workload.weaknesses
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from policies.models import Cluster
 from policies.queries.freshness import data_strip
-from policies.queries.posture import CONTROLS, GRADES, PostureFilter, load_posture
+from policies.queries.posture import CONTROLS, GRADES, WEAKNESSES, PostureFilter, load_posture
 from policies.web.htmx import respond
 from policies.web.presenters.posture import shown_workloads
 
@@ -29,10 +29,11 @@ def index(request: HttpRequest) -> HttpResponse:
         "cluster": cluster,
         "current_cluster": cluster.name,
         "page": page,
-        "workloads": shown_workloads(page),
+        "workloads": shown_workloads(page, cluster.kubernetes_version),
         "filter": wanted,
         "controls": CONTROLS,
         "grades": GRADES,
+        "weaknesses": WEAKNESSES,
         "strip": data_strip(cluster, now=now),
         "shown_at": now,
     }
@@ -42,11 +43,12 @@ def index(request: HttpRequest) -> HttpResponse:
 def read_filter(query: QueryDict) -> PostureFilter:
     """Read the filter from an address; what makes no sense does not filter."""
     number = query.get("page", "")
-    control, grade = query.get("control", ""), query.get("grade", "")
+    control, grade, weakness = (query.get(key, "") for key in ("control", "grade", "weakness"))
     return PostureFilter(
         team=query.get("team", ""),
         namespace=query.get("namespace", "").strip(),
         control=control if control in CONTROLS else "",
         grade=grade if grade in GRADES else "",
+        weakness=weakness if weakness in WEAKNESSES else "",
         page=int(number) if number.isdigit() else 1,
     )

@@ -30,6 +30,14 @@ NO_PROFILE = {
 }
 
 
+ESCALATES = {
+    "weakness": "privilege-escalation",
+    "container": "app",
+    "path": "spec.template.spec.containers[0].securityContext.allowPrivilegeEscalation",
+    "message": "The container app may gain privileges.",
+}
+
+
 def held(**profiles: Any) -> list[dict[str, Any]]:
     return [{"name": "app", "role": "container", "path": "p", "privileged": False, **profiles}]
 
@@ -40,7 +48,11 @@ def cluster(db: None) -> Cluster:
     factories.namespaces(made, ["shop"])
     factories.namespaces(made, ["pay"], team="money")
     factories.workload(
-        made, "shop", "bad", containers=held(seccomp=NO_PROFILE, apparmor=GOOD_PROFILE)
+        made,
+        "shop",
+        "bad",
+        containers=held(seccomp=NO_PROFILE, apparmor=GOOD_PROFILE),
+        hardening=[ESCALATES],
     )
     factories.workload(
         made,
@@ -65,6 +77,16 @@ def test_posture_shows_declared_effective_source_and_grade(
     assert f'href="/reviews/{variant.pk}/shop/"' in text
 
 
+def test_posture_names_what_else_to_harden_and_which_benchmark_asks(
+    browser: Callable[[str], Client], cluster: Cluster
+) -> None:
+    text = browser("viewer").get("/posture/?cluster=prod&namespace=shop").text
+
+    assert "1 more to harden" in text
+    assert "may gain privileges" in text
+    assert "CIS Kubernetes Benchmark 1.12, 5.2.6" in text
+
+
 @pytest.mark.parametrize(
     ("query", "shown", "hidden"),
     [
@@ -72,6 +94,7 @@ def test_posture_shows_declared_effective_source_and_grade(
         ("namespace=shop", "bad", "fine"),
         ("control=require-seccomp", "bad", "fine"),
         ("grade=none", "bad", "fine"),
+        ("weakness=privilege-escalation", "bad", "fine"),
     ],
 )
 def test_posture_filter_stands_in_the_address(
@@ -125,3 +148,4 @@ def test_posture_of_a_collected_cluster_knows_both_mechanisms(
     assert "Unconfined (nothing set)" in text
     assert "RuntimeDefault (implicit)" in text
     assert "collect again" not in text
+    assert "The root file system of container app can be written" in text
