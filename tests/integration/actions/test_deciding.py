@@ -15,7 +15,7 @@ from policies.domain.authority import SYSTEM, NotAllowed
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, WrongState
 from policies.domain.plans import Plan
 from policies.domain.readiness import Verdict
-from policies.models import AuditEvent, Flip, KindSnapshot, Stage, Variant
+from policies.models import AuditEvent, Flip, KindSnapshot, Stage, Variant, VariantRevision
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.integration.actions.watched import Hand
@@ -375,6 +375,30 @@ def test_kind_that_is_not_served_any_more_is_said_so(
     hand.before = before
 
     with pytest.raises(Refused, match="is Kyverno installed"):
+        world.plan(variant, FlipVerb.ENFORCE, "team-a")
+
+
+def test_native_kind_that_is_not_served_names_the_version_it_takes(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    native = world.installed("ValidatingAdmissionPolicy", name="native")
+
+    def before(_call: str, what: str) -> None:
+        if what.startswith("validatingadmissionpolicies/"):
+            raise NotFound("not served")
+
+    hand.before = before
+
+    with pytest.raises(Refused, match=r"does it run Kubernetes 1.30 or newer\?"):
+        world.plan(native, FlipVerb.ENFORCE, "team-a")
+
+
+def test_parameters_that_compile_no_more_are_said_so(world: SandboxWorld, variant: Variant) -> None:
+    names = [f"{number:03}{'x' * 200}" for number in range(500)]
+    lists = {"allowed": names, "denied": names}
+    VariantRevision.objects.update(parameters={**variant.parameters, "seccomp": lists})
+
+    with pytest.raises(Refused, match="too long for one policy"):
         world.plan(variant, FlipVerb.ENFORCE, "team-a")
 
 

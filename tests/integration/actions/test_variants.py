@@ -13,6 +13,7 @@ from policies.domain.parameters import Parameters
 from policies.models import (
     AuditEvent,
     Cluster,
+    DeclaredPool,
     KindSnapshot,
     ObservedNode,
     Variant,
@@ -309,6 +310,21 @@ def test_list_of_installed_profiles_that_is_behind_is_told_and_refreshed(
     assert (newest.number, newest.note) == (2, "Installed seccomp profiles: + profiles/b.json.")
     with pytest.raises(NotAllowed):
         refresh(world, fresh, by=world.people.viewer)
+
+
+def test_lists_of_both_mechanisms_are_kept_apart(world: SandboxWorld) -> None:
+    declare(world, "profiles/a.json")
+    every = [*USUAL["confined-pods"].controls, "profile-installed"]
+    variant = create(
+        world, template="confined-pods", parameters=Parameters.from_json({"controls": every})
+    )
+    DeclaredPool.objects.update(complete=["seccomp", "apparmor"])
+
+    fresh = refresh(world, variant)
+
+    assert fresh.parameters["apparmor"] == {"installed": []}
+    assert fresh.parameters["seccomp"] == {"installed": ["profiles/a.json"]}
+    assert VariantRevision.objects.latest("number").note == "Installed apparmor profiles: none."
 
 
 def outdated(world: SandboxWorld, variant: Variant) -> tuple[OutdatedList, ...]:

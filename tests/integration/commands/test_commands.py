@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from policies.models import AuditEvent, Cluster, CollectionRun, Flip, Stage
+from policies.models import AuditEvent, Cluster, CollectionRun, Flip, Rehearsal, Stage
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld, people, world
 from tests.integration.actions.test_clusters import CANARY, kubeconfig
@@ -162,6 +162,8 @@ def test_seed_demo_tells_its_story_once(django_user_model: type) -> None:
     operator = django_user_model.objects.get(username="operator")
     assert operator.check_password("correct-horse-battery")
 
+    # As if it had been stopped before it looked around, with a worker at a collection now.
+    Rehearsal.objects.filter(variant__name="confined-pods").delete()
     CollectionRun.objects.create(
         cluster=Cluster.objects.get(name="prod"),
         started_at=operator.date_joined,
