@@ -126,7 +126,6 @@ def _kyverno_hazards(target: Target, facts: TargetFacts) -> Iterator[str]:
         yield "No Kyverno was found on this cluster, so nothing would judge by this policy."
         return
     if facts.kyverno is None:
-        yield "The version of Kyverno is not known, and what it makes of a policy depends on it."
         return
     version, shown = facts.kyverno[:2], _words(facts.kyverno)
     if len({each[:2] for each in facts.kyverno_versions}) > 1:
@@ -153,6 +152,8 @@ def _cautions(target: Target, facts: TargetFacts) -> Iterator[str]:
         return
     version = facts.kyverno
     if version is None:
+        # Installs that pin an image by digest tell no version. What does not deny is never called enforced: the proof says.
+        yield "The version of Kyverno is not known; whether it takes such a policy shows when it is installed."
         return
     if target is _CLUSTER_POLICY and version[:2] >= _STABLE_SINCE:
         yield "ClusterPolicies are deprecated since Kyverno 1.17; with 1.20 they can no longer be changed."
@@ -185,12 +186,12 @@ def _reason(target: Target, api_version: str, facts: TargetFacts, *, first: bool
             return "There is no Kyverno here, and the API server judges by itself, without reports."
         return "The API server judges by itself, whether Kyverno runs or not, but there are no reports."
     version = api_version.rpartition("/")[2]
-    shown = _words(facts.kyverno or ())
+    shown = f"Kyverno {_words(facts.kyverno)}" if facts.kyverno else "This Kyverno"
     if not first:
-        return f"Kyverno {shown} takes it in {version} too."
+        return f"{shown} takes it in {version} too."
     if target is _VALIDATING_POLICY:
-        return f"Kyverno {shown} has ValidatingPolicies in {version}, and its older kinds come to an end."
-    return f"Kyverno {shown} knows ClusterPolicies best: its newer kind is not stable yet."
+        return f"{shown} has ValidatingPolicies in {version}, and its older kinds come to an end."
+    return f"{shown} knows ClusterPolicies best: its newer kind is not stable yet."
 
 
 def _words(version: tuple[int, ...]) -> str:

@@ -148,7 +148,6 @@ def test_create_variant_twice_is_refused(world: SandboxWorld) -> None:
     [
         ("v1.29.4", "v1.19.1", {"template": "apparmor"}, "drops appArmorProfile"),
         ("v1.36.3", "v1.20.0", {}, "a rollback could be refused"),
-        ("v1.36.3", "", {}, "version of Kyverno is not known"),
         ("v1.29.4", "v1.19.1", {"template": "apparmor", "target": None}, "No kind of policy"),
     ],
 )
@@ -168,6 +167,14 @@ def test_create_variant_of_what_is_not_safe_is_refused_with_the_reason(
         create(world, parameters=parameters, **changes)
 
     assert not Variant.objects.exists()
+
+
+def test_create_variant_where_kyverno_tells_no_version_goes_by_what_is_served(
+    world: SandboxWorld,
+) -> None:
+    Cluster.objects.update(kyverno_version="")
+
+    assert create(world, target=None).target == "ValidatingPolicy"
 
 
 def test_create_and_edit_take_an_operator_and_a_person(world: SandboxWorld) -> None:

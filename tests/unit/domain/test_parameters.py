@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.controls import BASE_CONTROLS, SECCOMP_CONTROLS, Control
@@ -123,6 +123,7 @@ PARTS = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     controls=st.sets(st.sampled_from(BASE_CONTROLS), min_size=1).map(tuple),
     seccomp=PARTS,

@@ -38,6 +38,8 @@ def cluster(kyverno: str, kubernetes: tuple[int, int] = (1, 34), **more: object)
         (cluster("1.10.3"), NATIVE, "admissionregistration.k8s.io/v1"),
         (cluster("1.12.6", (1, 27), served=EVERYTHING), None, ""),
         (cluster("", (1, 29)), None, ""),
+        (cluster("", has_kyverno=True), VPOL, V1),
+        (cluster("", has_kyverno=True, served=frozenset({(VPOL, V1BETA1)})), VPOL, V1BETA1),
     ],
 )
 def test_choose_takes_the_kind_that_fits(
@@ -69,7 +71,6 @@ def test_choices_leave_out_what_is_unsafe_and_recommend_one() -> None:
         (VPOL, cluster("1.19.1", (1, 27)), "conditions"),
         (NATIVE, cluster("", (1, 29)), "1.30"),
         (CPOL, cluster(""), "No Kyverno"),
-        (CPOL, cluster("sha256-abc", has_kyverno=True), "not known"),
         (VPOL, cluster("1.19.1", kubernetes=None), "not known"),
         (VPOL, cluster("1.19.1", served=frozenset()), "does not serve"),
         (
@@ -114,6 +115,13 @@ def test_cautions_do_not_forbid(target: Target, kyverno: str, words: str) -> Non
     facts = cluster(kyverno)
 
     assert any(words in caution for caution in cautions(target, facts))
+
+
+def test_kyverno_without_a_version_is_a_caution_and_no_hazard() -> None:
+    facts = cluster("sha256-abc", has_kyverno=True)
+
+    assert unsafe(CPOL, "kyverno.io/v1", facts, SECCOMP) is None
+    assert any("not known" in caution for caution in cautions(CPOL, facts))
 
 
 @pytest.mark.parametrize(
