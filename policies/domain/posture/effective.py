@@ -128,8 +128,8 @@ def _other(declared: Declared, installed: tuple[str, ...] | None) -> _Outcome:
         return declared.source, Effective.UNKNOWN, Grade.UNKNOWN
     if not declared.reference:
         return declared.source, Effective.DOES_NOT_START, Grade.UNKNOWN
-    known = installed is None or declared.reference in installed
-    grade = Grade.STRONG if known else Grade.UNKNOWN
+    is_there = installed is not None and declared.reference in installed
+    grade = Grade.STRONG if is_there else Grade.UNKNOWN
     return declared.source, f"{LOCALHOST}:{declared.reference}", grade
 
 

@@ -44,7 +44,7 @@ class Grade(StrEnum):
     """How well a container is confined by one mechanism. Never a gate."""
 
     STRONG = "strong"
-    """A profile of its own, unless it is known to be missing: without it the container does not start."""
+    """A profile of its own that is known to be on every node; where that is not known, nothing is."""
     GOOD = "good"
     """The runtime's default, asked for."""
     IMPLICIT = "implicit"

@@ -177,7 +177,7 @@ def test_assess_absolute_profile_path_on_the_pod_is_unreadable() -> None:
     ("spec", "facts", "effective", "grade", "source"),
     [
         (pod(container("c", RD)), {}, Effective.RUNTIME_DEFAULT, Grade.GOOD, Source.CONTAINER),
-        (pod(container("c", LH)), {}, "Localhost:p.json", Grade.STRONG, Source.CONTAINER),
+        (pod(container("c", LH)), {}, "Localhost:p.json", Grade.UNKNOWN, Source.CONTAINER),
         (pod(container("c")), {}, Effective.UNSET, Grade.NONE, Source.NOTHING),
         (
             pod(container("c")),

@@ -82,7 +82,7 @@ def test_cases_are_complete() -> None:
     [
         (pod(boxed("c", RD)), {}, Effective.RUNTIME_DEFAULT, Grade.GOOD, Source.CONTAINER),
         (on_pod(RD, boxed("c")), {}, Effective.RUNTIME_DEFAULT, Grade.GOOD, Source.POD),
-        (pod(boxed("c", WEB)), {}, "Localhost:k8s-web", Grade.STRONG, Source.CONTAINER),
+        (pod(boxed("c", WEB)), {}, "Localhost:k8s-web", Grade.UNKNOWN, Source.CONTAINER),
         (pod(boxed("c")), {}, Effective.IMPLICIT_DEFAULT, Grade.IMPLICIT, Source.KUBELET),
         (
             pod(boxed("c")),

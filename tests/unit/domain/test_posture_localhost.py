@@ -131,9 +131,9 @@ def test_localhost_controls_look_at_the_mechanisms_asked_alone() -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "grade"),
-    [(installed("p.json"), Grade.STRONG), (UNKNOWN, Grade.STRONG), (installed(), Grade.UNKNOWN)],
+    [(installed("p.json"), Grade.STRONG), (UNKNOWN, Grade.UNKNOWN), (installed(), Grade.UNKNOWN)],
 )
-def test_grade_of_a_localhost_profile_knows_what_is_missing(
+def test_grade_of_a_localhost_profile_is_strong_only_where_it_is_known_to_be(
     parameters: Parameters, grade: Grade
 ) -> None:
     posture = judged(pod(container("c", LH)), parameters)
