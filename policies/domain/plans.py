@@ -15,6 +15,7 @@ import yaml
 
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.readiness import GateId, NamespaceVerdict
+from policies.domain.yaml_text import ReadableDumper
 
 Manifest = dict[str, Any]
 
@@ -225,24 +226,9 @@ def _yaml_lines(manifest: Manifest | None) -> list[str]:
     return manifest_text(manifest).splitlines()
 
 
-class _Readable(yaml.SafeDumper):
-    """Writes a text of several lines as it reads, so that a namespace more is a line more in a diff."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True
-
-
-def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Readable.add_representer(str, _write_text)
-
-
 def manifest_text(manifest: Manifest) -> str:
     """Write an object as people read it: without the server's bookkeeping, the same order whoever wrote it."""
-    return yaml.dump(shown(manifest), Dumper=_Readable, sort_keys=False, width=1000)
+    return yaml.dump(shown(manifest), Dumper=ReadableDumper, sort_keys=False, width=1000)
 
 
 def shown(manifest: Manifest) -> Manifest:

@@ -18,6 +18,7 @@ from policies.domain.library.records import (
 )
 from policies.domain.library.shapes import cluster_policy, validating_policy
 from policies.domain.names import is_dns_label
+from policies.domain.yaml_text import ReadableDumper
 
 NAMESPACES_PER_TWIN = 1000
 """3,000 are refused: a CEL expression may have 100,000 code points."""
@@ -92,26 +93,10 @@ def _manifest(
     return native.deny_binding(spec, name, namespaces)
 
 
-def manifest_bytes(manifest: Manifest) -> bytes:
-    """Write a manifest as YAML, keys sorted: equal manifests give equal bytes."""
-    text: str = yaml.dump(manifest, Dumper=_Readable, sort_keys=True, width=_NEVER_FOLD)
-    return text.encode()
-
-
 _NEVER_FOLD = 1_000_000
 
 
-class _Readable(yaml.SafeDumper):
-    """Keeps the lines of a text as they are, and writes out what stands in a manifest twice."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
-    )
-
-
-_Readable.add_representer(str, _text)
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Write a manifest as YAML, keys sorted: equal manifests give equal bytes."""
+    text: str = yaml.dump(manifest, Dumper=ReadableDumper, sort_keys=True, width=_NEVER_FOLD)
+    return text.encode()

@@ -28,7 +28,6 @@ CONTROLLERS = (
     "ReplicaSet",
     "ReplicationController",
 )
-POD_KINDS = ("Pod", *CONTROLLERS)
 AUTOGEN_ANNOTATION = "pod-policies.kyverno.io/autogen-controllers"
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from policies.domain.objects import WorkloadKind
 
-_CORE = (WorkloadKind.POD, WorkloadKind.POD_TEMPLATE, WorkloadKind.REPLICATION_CONTROLLER)
 _APPS = (
     WorkloadKind.REPLICA_SET,
     WorkloadKind.DEPLOYMENT,
