@@ -52,5 +52,5 @@ format: development
 	@$(BIN)/ruff check --fix $(SOURCES)
 
 lock:
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.txt requirements.in
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt requirements-dev.in
+	@uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate -o requirements.txt requirements.in
+	@uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate -o requirements-dev.txt requirements-dev.in

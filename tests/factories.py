@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from policies.domain.judges import judge_of
@@ -22,6 +22,7 @@ from policies.models import (
     CollectionRun,
     DesiredRevision,
     Flip,
+    Grant,
     KindSnapshot,
     ObservedNamespace,
     ObservedPolicy,
@@ -51,8 +52,22 @@ def user(role: str) -> User:
     if made:
         found.set_password(PASSWORD)
         found.save(update_fields=["password"])
-        found.groups.add(Group.objects.get_or_create(name=role)[0])
+        grant(found, role)
     return found
+
+
+def grant(
+    to: User, role: str, *, on: Cluster | None = None, namespace: str = "", selector: str = ""
+) -> Grant:
+    """A role on everything, or only on a part of it; made once."""
+    return Grant.objects.get_or_create(
+        user=to,
+        role=role,
+        cluster=on,
+        namespace=namespace,
+        selector=selector,
+        defaults={"granted_at": timezone.now()},
+    )[0]
 
 
 def cluster(name: str = "prod", *, now: datetime | None = None, **fields: Any) -> Cluster:

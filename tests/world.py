@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from policies.actions import collection, flips, rehearsals, rollouts, variants
-from policies.domain.authority import Actor, Role
+from policies.domain.authority import Actor, Role, everywhere
 from policies.domain.library import TEMPLATES
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.domain.parameters import Parameters
@@ -50,9 +50,10 @@ class People:
     def __init__(self, django_user_model: type) -> None:
         for role in Role:
             user = django_user_model.objects.create_user(role.value)
-            setattr(self, role.value, Actor(role.value, user.pk, frozenset({role})))
+            setattr(self, role.value, Actor(role.value, user.pk, everywhere(role)))
 
     viewer: Actor
+    owner: Actor
     operator: Actor
     approver: Actor
     auditor: Actor

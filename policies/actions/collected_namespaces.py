@@ -22,6 +22,7 @@ def store_namespaces(
         fields: Fields = {
             "uid": meta.uid,
             "team": (meta.labels or {}).get(settings.SECPROF_TEAM_LABEL, ""),
+            "labels": meta.labels or {},
             "is_system": is_system_namespace(meta.name, own),
             "is_terminating": meta.deletion_timestamp is not None,
         }

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from policies.actions import collection, flips, rehearsals, rollouts, variants
 from policies.actions.errors import Busy, Refused
-from policies.domain.authority import Actor, Role
+from policies.domain.authority import Actor, Role, everywhere
 from policies.domain.library import Target, Template
 from policies.domain.library.records import APPARMOR, CONFINED_PODS, SECCOMP
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus
@@ -24,6 +24,7 @@ from policies.models import (
     Cluster,
     CollectionRun,
     Flip,
+    Grant,
     ObservedNamespace,
     Rehearsal,
     Stage,
@@ -105,8 +106,9 @@ def make_people(password: str) -> dict[Role, Actor]:
         user, _ = User.objects.get_or_create(username=role.value)
         user.set_password(password)
         user.save(update_fields=["password"])
-        user.groups.set([Group.objects.get_or_create(name=role.value)[0]])
-        people[role] = Actor(role.value, user.pk, frozenset({role}))
+        if not Grant.objects.filter(user=user).exists():
+            Grant.objects.create(user=user, role=role.value, granted_at=timezone.now())
+        people[role] = Actor(role.value, user.pk, everywhere(role))
     return people
 
 

@@ -4,6 +4,7 @@ from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import CollectionRun, KindSnapshot
 from policies.models.flip import Flip
+from policies.models.grant import Grant
 from policies.models.inventory import (
     DeclaredPool,
     DeclaredProfile,
@@ -34,6 +35,7 @@ __all__ = [
     "DeclaredProfile",
     "DesiredRevision",
     "Flip",
+    "Grant",
     "KindSnapshot",
     "ObservedNamespace",
     "ObservedNode",

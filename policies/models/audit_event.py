@@ -15,6 +15,7 @@ class AuditEvent(models.Model):
     variant = models.CharField(max_length=63, blank=True)
     namespaces = models.JSONField(default=list)
     flip_id = models.CharField(max_length=36, blank=True, db_index=True)
+    exception_id = models.CharField(max_length=36, blank=True, db_index=True)
     plan_digest = models.CharField(max_length=64, blank=True)
     outcome = models.CharField(max_length=20)
     """`ok`, `refused` or `failed`."""

@@ -15,6 +15,8 @@ class ObservedNamespace(models.Model):
     name = models.CharField(max_length=63)
     uid = models.CharField(max_length=64)
     team = models.CharField(max_length=63, blank=True)
+    labels = models.JSONField(default=dict)
+    """As the cluster has them: grants may choose namespaces by them."""
     is_system = models.BooleanField(default=False)
     """kube-* and the engine's own namespace: admission policies do not reach them."""
     is_terminating = models.BooleanField(default=False)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 
 from tests import factories
@@ -32,7 +32,7 @@ def hands(world: SandboxWorld) -> Callable[[str], Client]:
 
     def signed_in(role: str) -> Client:
         user = User.objects.get(username=role)
-        user.groups.add(Group.objects.get_or_create(name=role)[0])
+        factories.grant(user, role)
         client = Client()
         client.force_login(user)
         return client

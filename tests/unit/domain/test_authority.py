@@ -13,10 +13,11 @@ from policies.domain.authority import (
     NotAllowed,
     Role,
     denial,
+    everywhere,
     require,
 )
 
-ADMIN, OPERATOR, APPROVER = Role.ADMIN, Role.OPERATOR, Role.APPROVER
+ADMIN, OPERATOR, APPROVER, OWNER = Role.ADMIN, Role.OPERATOR, Role.APPROVER, Role.OWNER
 MATRIX = {
     Act.VIEW: set(Role),
     Act.VIEW_TRAIL: set(Role),
@@ -27,17 +28,24 @@ MATRIX = {
     Act.REHEARSE: {OPERATOR, APPROVER, ADMIN},
     Act.VALIDATE: {OPERATOR, APPROVER, ADMIN},
     Act.REQUEST_FLIP: {OPERATOR, ADMIN},
+    Act.OVERRIDE_GATES: {OPERATOR, ADMIN},
+    Act.REQUEST_EXCEPTION: {OWNER, OPERATOR, ADMIN},
+    Act.WITHDRAW_EXCEPTION: {OWNER, OPERATOR, ADMIN},
+    Act.DECIDE_EXCEPTION: {APPROVER, ADMIN},
+    Act.END_EXCEPTION: {OWNER, OPERATOR, APPROVER, ADMIN},
+    Act.EXPORT_TRAIL: {Role.AUDITOR, ADMIN},
+    Act.GRANT_ROLES: {ADMIN},
     Act.DECIDE_FLIP: {APPROVER, ADMIN},
     Act.WITHDRAW_FLIP: {OPERATOR, ADMIN},
     Act.ROLL_BACK: {OPERATOR, APPROVER, ADMIN},
     Act.WRITE_PROFILE: {OPERATOR, ADMIN},
     Act.DECLARE_PROFILES: {ADMIN},
 }
-OWN = {Act.WITHDRAW_FLIP}
+OWN = {Act.WITHDRAW_FLIP, Act.WITHDRAW_EXCEPTION}
 
 
 def actor(*roles: Role, user_id: int = 7) -> Actor:
-    return Actor("somebody", user_id, frozenset(roles))
+    return Actor("somebody", user_id, everywhere(*roles))
 
 
 def test_every_act_has_its_roles() -> None:
