@@ -1,4 +1,4 @@
-"""The states of flips, rollouts and steps, and the only ways from one to another."""
+"""The states of flips, exceptions, rollouts and steps, and the only ways from one to another."""
 
 from enum import StrEnum
 
@@ -23,6 +23,23 @@ class FlipStatus(StrEnum):
     LAPSED = "lapsed"
     STALE = "stale"
     SUPERSEDED = "superseded"
+
+
+class ExceptionStatus(StrEnum):
+    DRAFT = "draft"
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    """Being carried out, or waiting for it."""
+    IN_FORCE = "in-force"
+    """On the cluster and proven."""
+    FAILED = "failed"
+    """Carried out and not proven; what was written may still be there."""
+    ENDING = "ending"
+    """Being taken off the cluster, until that is proven."""
+    ENDED = "ended"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
 
 
 class RolloutStatus(StrEnum):
@@ -94,6 +111,37 @@ ROLLOUT_TRANSITIONS: dict[RolloutStatus, frozenset[RolloutStatus]] = {
     RolloutStatus.FAILED: frozenset(),
     RolloutStatus.STALE: frozenset(),
     RolloutStatus.SUPERSEDED: frozenset(),
+}
+
+EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
+    ExceptionStatus.DRAFT: frozenset({ExceptionStatus.REQUESTED, ExceptionStatus.WITHDRAWN}),
+    ExceptionStatus.REQUESTED: frozenset(
+        {
+            ExceptionStatus.APPROVED,
+            ExceptionStatus.DECLINED,
+            ExceptionStatus.WITHDRAWN,
+            ExceptionStatus.LAPSED,
+        }
+    ),
+    # An edit voids the approval; what never came into force needs no end on the cluster.
+    ExceptionStatus.APPROVED: frozenset(
+        {
+            ExceptionStatus.REQUESTED,
+            ExceptionStatus.IN_FORCE,
+            ExceptionStatus.FAILED,
+            ExceptionStatus.WITHDRAWN,
+            ExceptionStatus.ENDED,
+        }
+    ),
+    ExceptionStatus.FAILED: frozenset(
+        {ExceptionStatus.REQUESTED, ExceptionStatus.APPROVED, ExceptionStatus.ENDING}
+    ),
+    ExceptionStatus.IN_FORCE: frozenset({ExceptionStatus.ENDING}),
+    ExceptionStatus.ENDING: frozenset({ExceptionStatus.ENDED}),
+    ExceptionStatus.DECLINED: frozenset(),
+    ExceptionStatus.WITHDRAWN: frozenset(),
+    ExceptionStatus.LAPSED: frozenset(),
+    ExceptionStatus.ENDED: frozenset(),
 }
 
 OPEN_FLIP_STATUSES = frozenset(s for s, following in FLIP_TRANSITIONS.items() if following)

@@ -1,0 +1,53 @@
+"""What one exception exempts: exact workloads of one namespace from controls of one variant, until its end.
+
+Not what a cluster does with it: `policies.domain.exceptions` writes it down for each kind of policy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from policies.domain.controls import Control
+from policies.domain.objects import WorkloadKind
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkloadName:
+    """A top-level workload by kind and name."""
+
+    kind: WorkloadKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def to_json(self) -> dict[str, str]:
+        """Write it as plain JSON types."""
+        return {"kind": self.kind.value, "name": self.name}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote. Raises KeyError, ValueError."""
+        return cls(WorkloadKind(stored["kind"]), str(stored["name"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """What is exempted, from what, where and until when."""
+
+    key: str
+    """Twelve hexadecimal digits that name it, the same for as long as it lives."""
+    namespace: str
+    workloads: tuple[WorkloadName, ...]
+    """Sorted, at least one; with everything that they own."""
+    controls: tuple[Control, ...]
+    """Those of the variant that do not count; all of them where the kind of policy cannot tell them apart."""
+    ends_at: datetime
+    approved_by: str
+    reason: str
+    ticket: str = ""
+
+    def exempts(self, workload: WorkloadName) -> bool:
+        """Say whether it was asked for this top-level workload of its namespace."""
+        return workload in self.workloads

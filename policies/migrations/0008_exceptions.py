@@ -1,0 +1,191 @@
+"""Exception requests."""
+
+import uuid
+
+import django.db.models.deletion
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("policies", "0007_grants"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="ExceptionRequest",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("namespace", models.CharField(max_length=63)),
+                ("workloads", models.JSONField()),
+                ("controls", models.JSONField()),
+                ("reason", models.TextField(blank=True)),
+                ("compensating_control", models.TextField(blank=True)),
+                ("ticket", models.CharField(blank=True, max_length=200)),
+                ("ends_at", models.DateTimeField()),
+                ("revision", models.PositiveIntegerField(default=1)),
+                ("adopted_from", models.CharField(blank=True, max_length=330)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("requested", "requested"),
+                            ("approved", "approved"),
+                            ("in-force", "in-force"),
+                            ("failed", "failed"),
+                            ("ending", "ending"),
+                            ("ended", "ended"),
+                            ("declined", "declined"),
+                            ("withdrawn", "withdrawn"),
+                            ("lapsed", "lapsed"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("requested_at", models.DateTimeField(blank=True, null=True)),
+                ("lapses_at", models.DateTimeField(blank=True, null=True)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("comment", models.TextField(blank=True)),
+                ("approved_workloads", models.JSONField(default=list)),
+                ("approved_ends_at", models.DateTimeField(blank=True, null=True)),
+                ("in_force_at", models.DateTimeField(blank=True, null=True)),
+                ("ending_at", models.DateTimeField(blank=True, null=True)),
+                ("ending_reason", models.TextField(blank=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                ("closing_message", models.TextField(blank=True)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "ending_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "variant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="exceptions",
+                        to="policies.variant",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        fields=["status", "approved_ends_at"], name="policies_ex_status_f476ef_idx"
+                    ),
+                    models.Index(
+                        fields=["variant", "namespace"], name="policies_ex_variant_369eb7_idx"
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by__isnull", True),
+                            models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="nobody_decides_on_their_own_exception",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decided_at__isnull", True), ("decided_by__isnull", True)),
+                            models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="an_exceptions_decision_has_its_person_and_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by__isnull", True),
+                            models.Q(("comment", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="an_exceptions_decision_has_a_comment",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("approved_ends_at__isnull", False), ("decided_by__isnull", False)
+                            ),
+                            models.Q(
+                                (
+                                    "status__in",
+                                    ["approved", "in-force", "failed", "ending", "ended"],
+                                ),
+                                _negated=True,
+                            ),
+                            _connector="OR",
+                        ),
+                        name="no_exception_without_an_approval_and_an_end",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("approved_ends_at__isnull", True),
+                            ("approved_ends_at__lte", models.F("ends_at")),
+                            _connector="OR",
+                        ),
+                        name="no_exception_lasts_longer_than_asked_for",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "draft",
+                                    "requested",
+                                    "approved",
+                                    "in-force",
+                                    "failed",
+                                    "ending",
+                                    "ended",
+                                    "declined",
+                                    "withdrawn",
+                                    "lapsed",
+                                ],
+                            )
+                        ),
+                        name="exception_status_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("in_force_at__isnull", False),
+                            models.Q(("status", "in-force"), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="in_force_is_only_what_was_proven",
+                    ),
+                ],
+            },
+        ),
+    ]
