@@ -130,7 +130,7 @@ def _engine_down(status: int, webhook: str, text: str) -> EngineDown:
 
 def _throttled(answer: _Status, header: str) -> Throttled:
     seconds = answer.details.retry_after_seconds if answer.details else None
-    if header.strip().isdigit():
+    if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header)
     return Throttled(
         _sentence("The API server has too many requests", answer.message),

@@ -21,6 +21,7 @@ from policies.queries.inventory_pages import load_page, load_pool_nodes
 from policies.web.actors import actor_of, permit
 from policies.web.htmx import SeeOther, is_htmx, respond
 from policies.web.inventory_forms import DeclaredProfileForm, PoolForm
+from policies.web.numbers import page_number
 from policies.web.presenters.inventory import (
     shown_columns,
     shown_nodes,
@@ -172,8 +173,7 @@ def _chosen_cluster(request: HttpRequest) -> Cluster | None:
 
 
 def _page_number(request: HttpRequest) -> int:
-    number = request.GET.get("page", "")
-    return int(number) if number.isdecimal() and len(number) < 9 else 1
+    return page_number(request.GET.get("page", ""))
 
 
 def _back(cluster: str) -> HttpResponse:

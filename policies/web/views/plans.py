@@ -24,6 +24,7 @@ from policies.queries.specs import spec_of
 from policies.web.actors import actor_of, permit
 from policies.web.errors import trouble_of
 from policies.web.htmx import respond, see_other
+from policies.web.numbers import whole_number
 from policies.web.presenters.plans import shown_plan
 from policies.web.presenters.readiness import shown_offenders
 
@@ -71,9 +72,9 @@ def request_flip(request: HttpRequest) -> HttpResponse:
 def _wanted(query: QueryDict) -> Wanted:
     try:
         verb = FlipVerb(query.get("verb", FlipVerb.ENFORCE.value))
-        variant_id = int(query.get("variant", ""))
     except ValueError as error:
         raise Http404 from error
+    variant_id = whole_number(query.get("variant", ""))
     variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
     return Wanted(variant, verb, tuple(sorted(set(query.getlist("namespace")))))
 

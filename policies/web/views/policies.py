@@ -12,6 +12,7 @@ from policies.queries.freshness import data_strip
 from policies.queries.policies import PolicyFilter, facts_of, policy_list, policy_page
 from policies.web.actors import actor_of, permit
 from policies.web.htmx import respond
+from policies.web.numbers import page_number
 from policies.web.policy_forms import LintForm
 from policies.web.presenters.policies import linted_manifest, linted_text
 
@@ -27,9 +28,8 @@ def index(request: HttpRequest) -> HttpResponse:
         written=query.get("written", ""),
         text=query.get("q", "").strip(),
     )
-    number = query.get("page", "")
     context = {
-        "page": policy_list(wanted, page=int(number) if number.isdecimal() else 1),
+        "page": policy_list(wanted, page=page_number(query.get("page", ""))),
         "filter": wanted,
         "current_cluster": wanted.cluster,
         "tab": "policies",

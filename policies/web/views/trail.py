@@ -9,6 +9,7 @@ from policies.domain.authority import Act, require
 from policies.queries.trail import TrailFilter, trail_page
 from policies.web.actors import actor_of
 from policies.web.htmx import respond
+from policies.web.numbers import page_number
 from policies.web.presenters.trail import sentences, verb_title
 
 OUTCOMES = ("ok", "refused", "failed")
@@ -27,8 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
         outcome=query.get("outcome", ""),
         text=query.get("q", "").strip(),
     )
-    number = query.get("page", "")
-    page = trail_page(wanted, page=int(number) if number.isdigit() else 1)
+    page = trail_page(wanted, page=page_number(query.get("page", "")))
     context = {
         "page": page,
         "lines": sentences(page.events),
