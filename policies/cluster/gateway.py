@@ -216,6 +216,13 @@ class Gateway(Protocol):
         """
         ...
 
+    def may(self, verb: str, resource: Resource) -> bool:
+        """Ask whether this credential may do this in every namespace. It does nothing, and nothing is stored.
+
+        The verb is RBAC's: get, list, create, update, delete.
+        """
+        ...
+
     def write(self, change: Write, *, dry_run: bool) -> Answer:
         """Carry out one change. Only `policies.cluster.writes.write` may call this.
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
+from policies.domain.cluster_rights import Asked, Standing, excess, standings
 from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedNamespace, Stage, Variant
 from policies.queries.freshness import (
     DataStrip,
@@ -105,6 +106,11 @@ class ClusterPage:
     snapshots: tuple[SnapshotRow, ...]
     runs: tuple[RunRow, ...]
     variants: tuple[VariantLine, ...]
+    standings: tuple[Standing, ...]
+    """How each mode of the credential stands."""
+    excess: tuple[str, ...]
+    """Rights of the credential that secprof never uses."""
+    rights_checked_at: datetime | None
 
 
 def cluster_rows(*, now: datetime) -> tuple[ClusterRow, ...]:
@@ -126,6 +132,7 @@ def cluster_rows(*, now: datetime) -> tuple[ClusterRow, ...]:
 def cluster_page(cluster: Cluster, *, now: datetime) -> ClusterPage:
     """Load everything about one cluster."""
     variants = tuple(_variants(cluster))
+    asked = tuple(map(Asked.from_json, cluster.rights))
     row = _row(
         cluster,
         data_strip(cluster, now=now),
@@ -145,6 +152,9 @@ def cluster_page(cluster: Cluster, *, now: datetime) -> ClusterPage:
         snapshots=tuple(_snapshot(s, now=now) for s in snapshots),
         runs=tuple(_run(run) for run in runs),
         variants=variants,
+        standings=standings(asked),
+        excess=excess(asked),
+        rights_checked_at=cluster.rights_checked_at,
     )
 
 

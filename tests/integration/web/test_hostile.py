@@ -4,6 +4,7 @@ A few hundred each time; `make hostile` sends 10,000. A number in a failure name
 """
 
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -175,7 +176,10 @@ def company(world: SandboxWorld, settings: Settings) -> Iterator[Company]:
         made.errors.append(f"{error!r:.300} at {[f'{f.filename}:{f.lineno}' for f in where]}")
 
     got_request_exception.connect(note)
+    # pytest keeps every record, and each record its request with all of its body.
+    logging.disable(logging.CRITICAL)
     yield made
+    logging.disable(logging.NOTSET)
     got_request_exception.disconnect(note)
 
 
