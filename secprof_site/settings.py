@@ -6,7 +6,7 @@ SECPROF_DEBUG=1 (development and tests). Production refuses to start while somet
 
 import os
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -185,12 +185,25 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = SECPROF_MAX_BODY_BYTES
 # A flip names at most some thousand namespaces, each in a field of its own.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
+DEFAULT_EXCEPTION_REPORTER_FILTER = "policies.web.reports.NamesOnly"
 CSRF_FAILURE_VIEW = "policies.web.errors.csrf_failure"
 
+# What no line of a log may hold, whoever wrote it. Secrets of clusters are kept out where they are used.
+_SECRETS = [
+    SECRET_KEY,
+    *SECRET_KEY_FALLBACKS,
+    *SECPROF_CREDENTIAL_KEYS,
+    *(
+        word
+        for url in (DATABASE_URL, REDIS_URL)
+        if (password := urlsplit(url).password)
+        for word in (password, unquote(password))
+    ),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"event": {"()": "secprof_site.logs.EventFormatter"}},
+    "formatters": {"event": {"()": "secprof_site.logs.EventFormatter", "hidden": _SECRETS}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
     "root": {
         "handlers": ["stderr"],
