@@ -5,7 +5,7 @@ SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.
 # What checks and development commands run with; tests set their own in tests/conftest.py.
 export SECPROF_DEBUG ?= 1
 
-.PHONY: help demo demo-kyverno demo-break test contract agreement bench-check lint format lock environment development
+.PHONY: help demo demo-kyverno demo-break test contract agreement hostile audit bench-check lint format lock environment development
 
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
@@ -14,6 +14,8 @@ help:
 	@echo "make test          all tests; ARGS=\"-k flip\" for some, DATABASE_URL= for PostgreSQL"
 	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
 	@echo "make agreement     put every case and 2,000 generated objects to a real API server; ARGS=\"--generated 200\""
+	@echo "make hostile       10,000 hostile requests: no 500, nothing changed; REQUESTS= for another number"
+	@echo "make audit         known vulnerabilities of what is locked, and each file against its hash"
 	@echo "make bench-check   how many pods a second check_manifests judges, beside json.loads"
 	@echo "make lint          format, lint, types, import rules, templates"
 
@@ -40,6 +42,13 @@ contract: development
 
 agreement: development
 	@exec $(BIN)/python -m tests.contract.agreement $(ARGS)
+
+REQUESTS ?= 10000
+hostile: development
+	@SECPROF_HOSTILE_REQUESTS=$(REQUESTS) $(BIN)/python -m pytest tests/integration/web/test_hostile.py -q -rP $(ARGS)
+
+audit: development
+	@$(BIN)/python -m launch.audit
 
 bench-check: environment
 	@$(BIN)/python bench/check_manifests.py $(ARGS)

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from policies.cluster.errors import Unreachable
+from policies.cluster.errors import Forbidden, Unreachable
 from policies.cluster.gateway import (
     OPERATOR_GROUP,
     PODS,
@@ -83,6 +83,14 @@ class SandboxGateway:
         manifest.setdefault("metadata", {})["namespace"] = namespace
         answer = self._server.create(manifest, dry_run=True)
         return Answer(self._received(PODS, answer.manifest), answer.warnings)
+
+    def may(self, verb: str, resource: Resource) -> bool:
+        self._request()
+        try:
+            faults.meet_authorisation(self._store, resource, verb)
+        except Forbidden:
+            return False
+        return True
 
     def write(self, change: Write, *, dry_run: bool) -> Answer:
         self._meet(change.resource, change.verb)

@@ -6,29 +6,29 @@ SECPROF_DEBUG=1 (development and tests). Production refuses to start while somet
 
 import os
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from secprof_site import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ENVIRON = os.environ
+environ = os.environ
 
-DEBUG = env.read_flag(ENVIRON, "SECPROF_DEBUG")
-SECPROF_DEMO = env.read_flag(ENVIRON, "SECPROF_DEMO")
+DEBUG = env.read_flag(environ, "SECPROF_DEBUG")
+SECPROF_DEMO = env.read_flag(environ, "SECPROF_DEMO")
 PRODUCTION = not (DEBUG or SECPROF_DEMO)
 
-SECRET_KEY = env.read_secret(ENVIRON, "SECPROF_SECRET_KEY")
+SECRET_KEY = env.read_secret(environ, "SECPROF_SECRET_KEY")
 SECRET_KEY_FALLBACKS = list(
-    env.split_list(env.read_secret(ENVIRON, "SECPROF_SECRET_KEY_FALLBACKS"))
+    env.split_list(env.read_secret(environ, "SECPROF_SECRET_KEY_FALLBACKS"))
 )
-SECPROF_CREDENTIAL_KEYS = env.split_list(env.read_secret(ENVIRON, "SECPROF_CREDENTIAL_KEYS"))
-ALLOWED_HOSTS = list(env.read_list(ENVIRON, "SECPROF_ALLOWED_HOSTS"))
-DATABASE_URL = env.read_secret(ENVIRON, "DATABASE_URL")
-REDIS_URL = env.read_secret(ENVIRON, "REDIS_URL")
+SECPROF_CREDENTIAL_KEYS = env.split_list(env.read_secret(environ, "SECPROF_CREDENTIAL_KEYS"))
+ALLOWED_HOSTS = list(env.read_list(environ, "SECPROF_ALLOWED_HOSTS"))
+DATABASE_URL = env.read_secret(environ, "DATABASE_URL")
+REDIS_URL = env.read_secret(environ, "REDIS_URL")
 SECPROF_STATE_DIR = Path(
-    env.read_text(ENVIRON, "SECPROF_STATE_DIR", str(BASE_DIR / "var"))
+    env.read_text(environ, "SECPROF_STATE_DIR", str(BASE_DIR / "var"))
 ).absolute()
 
 _REQUIRED = {
@@ -73,13 +73,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "policies.web.headers.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "policies.web.limits.Limits",
     "policies.web.errors.KnownErrors",
     "policies.web.gate.NeedsGrant",
 ]
@@ -105,7 +107,7 @@ TEMPLATES = [
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = Path(env.read_text(ENVIRON, "SECPROF_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env.read_text(environ, "SECPROF_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -145,6 +147,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "connect-src": ["'self'"],
         "font-src": ["'self'"],
+        "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],
@@ -153,29 +156,59 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# The prefix ties a cookie to this very host, and browsers take it over TLS only.
+SECPROF_COOKIE_PREFIX = "__Host-" if PRODUCTION else ""
+SESSION_COOKIE_NAME = f"{SECPROF_COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{SECPROF_COOKIE_PREFIX}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = env.read_count(ENVIRON, "SECPROF_SESSION_SECONDS", 12 * 3600, minimum=60)
-CSRF_TRUSTED_ORIGINS = list(env.read_list(ENVIRON, "SECPROF_TRUSTED_ORIGINS"))
+# Messages would have a cookie of their own.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SESSION_COOKIE_AGE = env.read_count(environ, "SECPROF_SESSION_SECONDS", 12 * 3600, minimum=60)
+CSRF_TRUSTED_ORIGINS = list(env.read_list(environ, "SECPROF_TRUSTED_ORIGINS"))
 # /healthz is asked by probes that speak plain HTTP to the container.
-SECURE_SSL_REDIRECT = PRODUCTION and env.read_flag(ENVIRON, "SECPROF_HTTPS_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = PRODUCTION and env.read_flag(environ, "SECPROF_HTTPS_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = (
-    env.read_count(ENVIRON, "SECPROF_HSTS_SECONDS", 365 * 86400) if PRODUCTION else 0
+    env.read_count(environ, "SECPROF_HSTS_SECONDS", 365 * 86400) if PRODUCTION else 0
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-if env.read_flag(ENVIRON, "SECPROF_BEHIND_PROXY"):
+if env.read_flag(environ, "SECPROF_BEHIND_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+# One form with everything in it. The largest text that is taken is a profile or policies of 1 MiB, three times as long
+# when a browser has escaped each of its bytes.
+SECPROF_MAX_BODY_BYTES = 4 * 2**20
+DATA_UPLOAD_MAX_MEMORY_SIZE = SECPROF_MAX_BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = SECPROF_MAX_BODY_BYTES
+# A flip names at most some thousand namespaces, each in a field of its own.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+DATA_UPLOAD_MAX_NUMBER_FILES = 2
+DEFAULT_EXCEPTION_REPORTER_FILTER = "policies.web.reports.NamesOnly"
+CSRF_FAILURE_VIEW = "policies.web.errors.csrf_failure"
+
+# What no line of a log may hold, whoever wrote it. Secrets of clusters are kept out where they are used.
+_SECRETS = [
+    SECRET_KEY,
+    *SECRET_KEY_FALLBACKS,
+    *SECPROF_CREDENTIAL_KEYS,
+    *(
+        word
+        for url in (DATABASE_URL, REDIS_URL)
+        if (password := urlsplit(url).password)
+        for word in (password, unquote(password))
+    ),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"event": {"()": "secprof_site.logs.EventFormatter"}},
+    "formatters": {"event": {"()": "secprof_site.logs.EventFormatter", "hidden": _SECRETS}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
     "root": {
         "handlers": ["stderr"],
-        "level": env.read_text(ENVIRON, "SECPROF_LOG_LEVEL", "INFO").upper(),
+        "level": env.read_text(environ, "SECPROF_LOG_LEVEL", "INFO").upper(),
     },
     "loggers": {"django": {"handlers": [], "propagate": True}},
 }
@@ -186,21 +219,21 @@ CLUSTER_GATEWAYS = {
 }
 
 SECPROF_COLLECT_INTERVAL_SECONDS = env.read_count(
-    ENVIRON, "SECPROF_COLLECT_INTERVAL_SECONDS", 300, minimum=15
+    environ, "SECPROF_COLLECT_INTERVAL_SECONDS", 300, minimum=15
 )
 SECPROF_STALE_AFTER_SECONDS = env.read_count(
-    ENVIRON, "SECPROF_STALE_AFTER_SECONDS", 900, minimum=30
+    environ, "SECPROF_STALE_AFTER_SECONDS", 900, minimum=30
 )
 SECPROF_PROOF_TIMEOUT_SECONDS = env.read_count(
-    ENVIRON, "SECPROF_PROOF_TIMEOUT_SECONDS", 30, minimum=1
+    environ, "SECPROF_PROOF_TIMEOUT_SECONDS", 30, minimum=1
 )
-SECPROF_PROOF_IN_A_ROW = env.read_count(ENVIRON, "SECPROF_PROOF_IN_A_ROW", 3, minimum=1)
+SECPROF_PROOF_IN_A_ROW = env.read_count(environ, "SECPROF_PROOF_IN_A_ROW", 3, minimum=1)
 SECPROF_APPROVAL_LAPSES_SECONDS = env.read_count(
-    ENVIRON, "SECPROF_APPROVAL_LAPSES_SECONDS", 72 * 3600, minimum=60
+    environ, "SECPROF_APPROVAL_LAPSES_SECONDS", 72 * 3600, minimum=60
 )
-SECPROF_REHEARSAL_LIMIT = env.read_count(ENVIRON, "SECPROF_REHEARSAL_LIMIT", 500, minimum=1)
+SECPROF_REHEARSAL_LIMIT = env.read_count(environ, "SECPROF_REHEARSAL_LIMIT", 500, minimum=1)
 SECPROF_REHEARSAL_VALID_SECONDS = env.read_count(
-    ENVIRON, "SECPROF_REHEARSAL_VALID_SECONDS", 24 * 3600, minimum=60
+    environ, "SECPROF_REHEARSAL_VALID_SECONDS", 24 * 3600, minimum=60
 )
-SECPROF_TEAM_LABEL = env.read_text(ENVIRON, "SECPROF_TEAM_LABEL", "team")
-SECPROF_ALLOW_LOOPBACK_CLUSTERS = env.read_flag(ENVIRON, "SECPROF_ALLOW_LOOPBACK_CLUSTERS")
+SECPROF_TEAM_LABEL = env.read_text(environ, "SECPROF_TEAM_LABEL", "team")
+SECPROF_ALLOW_LOOPBACK_CLUSTERS = env.read_flag(environ, "SECPROF_ALLOW_LOOPBACK_CLUSTERS")

@@ -3,3 +3,8 @@
 from django.urls import include, path
 
 urlpatterns = [path("", include("policies.web.urls"))]
+
+handler400 = "policies.web.errors.bad_request"
+handler403 = "policies.web.errors.not_allowed"
+handler404 = "policies.web.errors.not_found"
+handler500 = "policies.web.errors.broken"

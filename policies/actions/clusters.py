@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from policies import dispatch
 from policies.actions import audit
+from policies.actions.cluster_rights import forget_rights, note_rights
 from policies.actions.connections import SANDBOX, connected, keyring, sandbox_path
 from policies.actions.engine import note_contact, note_contact_failure, note_engine
 from policies.actions.errors import Refused
@@ -103,7 +104,16 @@ def replace_credential(
         cluster.server = connection.server
         cluster.credential = keyring().encrypt(connection)
         cluster.credential_changed_at = now
-        cluster.save(update_fields=["server", "credential", "credential_changed_at"])
+        forget_rights(cluster)
+        cluster.save(
+            update_fields=[
+                "server",
+                "credential",
+                "credential_changed_at",
+                "rights",
+                "rights_checked_at",
+            ]
+        )
         audit.record(
             "cluster.credential_replaced", by=by, now=now, cluster=cluster, message=cluster.server
         )
@@ -138,6 +148,7 @@ def test_connection(*, cluster_id: int, by: Actor, now: datetime) -> Cluster:
         with connected(cluster, patience_seconds=TEST_PATIENCE_SECONDS) as gateway:
             note_contact(cluster, version=gateway.version().git_version, now=now)
             note_engine(gateway, cluster, now=now)
+            note_rights(gateway, cluster, now=now)
     except ClusterError as error:
         note_contact_failure(cluster, error, now=now)
     audit.record(

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from policies import dispatch
 from policies.actions import audit
+from policies.actions.cluster_rights import note_rights
 from policies.actions.collected_kinds import read_and_store
 from policies.actions.collected_profiles import collect_profiles
 from policies.actions.collection_work import CollectionWork, RunLost
@@ -81,6 +82,8 @@ def _read(work: CollectionWork) -> None:
     try:
         snapshot, tops = read_and_store(work)
         collect_profiles(work, snapshot, tops)
+        if work.broken_by is None:
+            note_rights(work.gateway, work.cluster, now=timezone.now())
     except ClusterError as error:
         work.broken_by = error
     if work.broken_by is not None:

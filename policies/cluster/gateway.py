@@ -5,10 +5,13 @@ Two gateways exist: `policies.cluster.kubernetes.KubernetesGateway` on the `kube
 Every failure is one of `policies.cluster.errors`; no library's own error leaves a gateway.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
+
+_MINOR = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})(?![^.])")
 
 Manifest = dict[str, Any]
 """One Kubernetes object as plain JSON types."""
@@ -123,10 +126,8 @@ class ServerVersion:
     @property
     def minor(self) -> tuple[int, int]:
         """Major and minor number, (0, 0) when the text has none."""
-        parts = self.git_version.removeprefix("v").split(".")
-        if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
-            return (0, 0)
-        return (int(parts[0]), int(parts[1]))
+        found = _MINOR.match(self.git_version)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,13 @@ class Gateway(Protocol):
         Raises:
             RejectedByAdmission: a webhook or policy said no, with its name and text.
             EngineDown: a webhook that must answer did not.
+        """
+        ...
+
+    def may(self, verb: str, resource: Resource) -> bool:
+        """Ask whether this credential may do this in every namespace. It does nothing, and nothing is stored.
+
+        The verb is RBAC's: get, list, create, update, delete.
         """
         ...
 

@@ -22,6 +22,8 @@ __all__ = ["Connection", "InvalidKubeconfig", "parse_kubeconfig"]
 
 # A longer or stranger name may be a secret in the wrong place, and is not repeated.
 _QUOTABLE = re.compile(r"[A-Za-z0-9._@:/-]{1,80}")
+# A key is a word; what has digits in it may be a secret that lost its own key.
+_KEY = re.compile(r"[A-Za-z._-]{1,40}")
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
 _SERVER_TEXT = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
@@ -71,7 +73,7 @@ def _check_keys(
     for key in entry:
         if key not in allowed:
             raise InvalidKubeconfig(
-                f"{where} has the unknown key {_quoted(key)}, which secprof does not read; remove it."
+                f"{where} has the unknown key {_quoted_key(key)}, which secprof does not read; remove it."
             )
 
 
@@ -214,6 +216,10 @@ def _tls_server_name(cluster: Mapping) -> str:
 
 def _is_host(name: str) -> bool:
     return addresses.is_address(name) or bool(_HOST_NAME.fullmatch(name))
+
+
+def _quoted_key(key: object) -> str:
+    return _quoted(key) if isinstance(key, str) and _KEY.fullmatch(key) else "(not shown)"
 
 
 def _quoted(name: object) -> str:

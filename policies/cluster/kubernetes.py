@@ -49,6 +49,16 @@ class _Version(msgspec.Struct, rename="camel"):
     git_version: str
 
 
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool
+
+
+class _Review(msgspec.Struct):
+    status: _ReviewStatus
+
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_REVIEW = msgspec.json.Decoder(_Review)
 _LIST = msgspec.json.Decoder(_List)
 _RESOURCES = msgspec.json.Decoder(_ResourceList)
 _VERSION = msgspec.json.Decoder(_Version)
@@ -112,6 +122,16 @@ class KubernetesGateway:
         query = [("dryRun", "All"), ("fieldManager", FIELD_MANAGER)]
         reply = self._transport.send("POST", _collection(PODS, namespace), query, dict(pod))
         return Answer(manifest=self._decode(_MANIFEST, reply.body), warnings=reply.warnings)
+
+    def may(self, verb: str, resource: Resource) -> bool:
+        asked = {"group": resource.group, "resource": resource.plural, "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        reply = self._transport.send("POST", _REVIEWS, (), review)
+        return self._decode(_REVIEW, reply.body).status.allowed
 
     def write(self, change: Write, *, dry_run: bool) -> Answer:
         if change.verb is Verb.DELETE:

@@ -21,6 +21,7 @@ class _GuardedConnection(HTTPSConnection):
     allow_loopback = False
 
     def _new_conn(self) -> socket.socket:
+        self._check(self.host)
         for address in self._resolved():
             self._check(address)
         peer = super()._new_conn()

@@ -30,7 +30,11 @@ _ADMISSION = re.compile(
     r'|failed calling webhook "(?P<down>[^"]+)"'
 )
 # `pods is forbidden: User "x" cannot create resource "pods" …`; also `cannot get path "/version"`.
-_AUTHORIZER = re.compile(r'forbidden: User "[^"]*" cannot \S+ (?:resource|path)\b', re.IGNORECASE)
+_AUTHORIZER = re.compile(
+    r'forbidden: User "[^"]*" cannot (?P<verb>\S+) (?P<what>resource|path)\b'
+    r'(?: "(?P<plural>[^"]*)" in API group "(?P<group>[^"]*)")?',
+    re.IGNORECASE,
+)
 # `pods "x" is forbidden: violates PodSecurity …`, `… exceeded quota: …`, and other built-in admission.
 _PLUGIN = re.compile(r'"[^"]*" is forbidden: |^(?:violates PodSecurity|exceeded quota)\b')
 
@@ -63,6 +67,8 @@ def refusal(status: int, body: bytes, *, retry_after: str = "") -> ClusterError:
             status=status,
         )
     error_class, lead = _BY_STATUS.get(status, _otherwise(status))
+    if status == 403:
+        lead = _missing_right(answer.message) or lead
     return error_class(_sentence(lead, answer.message), status=status)
 
 
@@ -77,6 +83,17 @@ _BY_STATUS: dict[int, tuple[type[ClusterError], str]] = {
     410: (Gone, "The version asked for is too old"),
     504: (TimedOut, "The API server did not finish in time"),
 }
+
+
+def _missing_right(text: str) -> str:
+    """Name the right as RBAC does, `create clusterpolicies.kyverno.io`; empty when the text does not say."""
+    match = _AUTHORIZER.search(text)
+    if not match or not match["plural"]:
+        return ""
+    resource = f"{match['plural']}.{match['group']}" if match["group"] else match["plural"]
+    return (
+        f"The credential may not {match['verb']} {resource}; the manifests in deploy/rbac grant it"
+    )
 
 
 def _otherwise(status: int) -> tuple[type[ClusterError], str]:
@@ -130,7 +147,7 @@ def _engine_down(status: int, webhook: str, text: str) -> EngineDown:
 
 def _throttled(answer: _Status, header: str) -> Throttled:
     seconds = answer.details.retry_after_seconds if answer.details else None
-    if header.strip().isdigit():
+    if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header)
     return Throttled(
         _sentence("The API server has too many requests", answer.message),

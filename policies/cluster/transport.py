@@ -53,7 +53,7 @@ class Transport:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.host = urlsplit(connection.server).netloc
-        self._token = connection.token
+        self._token = connection.token.encode()
         self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
         self._pause = pause
         self._pool = pool_for(connection)
@@ -105,9 +105,12 @@ class Transport:
             raise failure(error, host=self.host) from error
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             retry_after = response.headers.get("Retry-After", "")
-            text = self._hidden(content.decode("utf-8", "replace"))
-            raise refusal(response.status, text.encode(), retry_after=retry_after)
-        texts = warning_texts(map(self._hidden, response.headers.getlist("Warning")))
+            raise refusal(response.status, content, retry_after=retry_after)
+        warnings = (
+            self._hidden(each.encode("latin-1", "replace")).decode("latin-1")
+            for each in response.headers.getlist("Warning")
+        )
+        texts = warning_texts(warnings)
         return Reply(body=content, warnings=texts)
 
     def _content(self, response: BaseHTTPResponse) -> bytes:
@@ -124,11 +127,11 @@ class Transport:
                 chunks.append(chunk)
         finally:
             self._received_bytes += response.tell()
-        return b"".join(chunks)
+        return self._hidden(b"".join(chunks))
 
-    def _hidden(self, text: str) -> str:
-        """Take our token out of what the server says, should it repeat it."""
-        return text.replace(self._token, "***") if self._token else text
+    def _hidden(self, said: bytes) -> bytes:
+        """Take our token out of what the server says, should it repeat it: an answer is stored and shown."""
+        return said.replace(self._token, b"***") if self._token else said
 
 
 def _api_client(connection: Connection, pool: PoolManager) -> ApiClient:

@@ -37,6 +37,10 @@ class Cluster(models.Model):
     engine_message = models.TextField(blank=True)
     engine_checked_at = models.DateTimeField(null=True, blank=True)
 
+    rights = models.JSONField(default=list, blank=True)
+    """What the credential may do, as asked last: [{"mode", "right", "answer"}]; empty: not asked."""
+    rights_checked_at = models.DateTimeField(null=True, blank=True)
+
     collect_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

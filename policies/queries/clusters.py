@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
+from policies.domain.cluster_rights import Asked, Standing, excess, standings
 from policies.models import Cluster, CollectionRun, KindSnapshot, Stage, Variant
 from policies.queries.freshness import (
     DataStrip,
@@ -110,6 +111,11 @@ class ClusterPage:
     variants: tuple[VariantLine, ...]
     is_whole: bool
     """All of the cluster is seen."""
+    standings: tuple[Standing, ...]
+    """How each mode of the credential stands."""
+    excess: tuple[str, ...]
+    """Rights of the credential that secprof never uses."""
+    rights_checked_at: datetime | None
 
 
 def cluster_rows(*, reach: Reach, now: datetime) -> tuple[ClusterRow, ...]:
@@ -136,6 +142,7 @@ def cluster_page(cluster: Cluster, *, reach: Reach, now: datetime) -> ClusterPag
     """Load everything about one cluster that is seen."""
     variants = tuple(_variants(cluster, reach))
     is_whole = reach.sees_all_of(cluster.pk)
+    asked = tuple(map(Asked.from_json, cluster.rights))
     row = _row(
         cluster,
         data_strip(cluster, now=now),
@@ -156,6 +163,9 @@ def cluster_page(cluster: Cluster, *, reach: Reach, now: datetime) -> ClusterPag
         runs=tuple(_run(run, is_whole=is_whole) for run in runs),
         variants=variants,
         is_whole=is_whole,
+        standings=standings(asked),
+        excess=excess(asked),
+        rights_checked_at=cluster.rights_checked_at,
     )
 
 

@@ -6,9 +6,10 @@ Anything that is not on the map is a defect: it is logged by Django and ends as 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render, resolve_url
+from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -27,6 +28,19 @@ class Trouble:
     title: str
     sentence: str
     details: tuple[str, ...] = ()
+
+
+UNREADABLE = Trouble(
+    400,
+    "This cannot be read",
+    "What was sent is no form that a browser sends, or too many fields at once. Nothing was kept.",
+)
+GONE = Trouble(404, "Not there", "What you asked for is not there any more.")
+EXPIRED = Trouble(
+    403,
+    "The form has expired",
+    "Nothing was done. Load the page again, and send it once more.",
+)
 
 
 def trouble_of(error: Exception) -> Trouble | None:
@@ -48,7 +62,7 @@ def trouble_of(error: Exception) -> Trouble | None:
 
 def _fragment_trouble(error: Exception) -> Trouble | None:
     if isinstance(error, Http404):
-        return Trouble(404, "Not there", "What you asked for is not there any more.")
+        return GONE
     if isinstance(error, PermissionDenied):
         return Trouble(403, "You may not do this", "Your roles do not allow this.")
     return trouble_of(error)
@@ -71,19 +85,60 @@ class KnownErrors:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         trouble = _fragment_trouble(error) if is_htmx(request) else trouble_of(error)
-        if trouble is None:
-            return None
-        return note(request, trouble) if is_htmx(request) else render_trouble(request, trouble)
+        return None if trouble is None else respond_trouble(request, trouble)
 
 
-def note(request: HttpRequest, trouble: Trouble) -> HttpResponse:
-    """Render a known error as a note for HTMX, which leaves the page as it was."""
+def respond_trouble(request: HttpRequest, trouble: Trouble) -> HttpResponse:
+    """Answer with the page of a known error, or with a note that leaves HTMX's page as it was."""
+    if not is_htmx(request):
+        return render_trouble(request, trouble)
     response = render(
         request, "policies/errors/_note.html", {"trouble": trouble}, status=trouble.status
     )
     response.headers["HX-Retarget"] = "#messages"
     response.headers["HX-Reswap"] = "innerHTML"
+    patch_vary_headers(response, ("HX-Request",))
     return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what cannot be read at all (Django's handler400): say what to do, and repeat nothing of it."""
+    if isinstance(exception, RequestDataTooBig):
+        sentence = "The form is larger than what is read at once. Nothing was kept: send less."
+        return respond_trouble(request, Trouble(413, "This is too large", sentence))
+    if isinstance(exception, DisallowedHost):
+        sentence = (
+            "secprof is not asked for under this host name; use the address that you were given."
+        )
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return respond_trouble(request, UNREADABLE)
+
+
+# Django's own views of these three read the form for its token, and fail once more where the form is torn.
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer with page 403 (Django's handler403)."""
+    return render(request, "403.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer with page 404 (Django's handler404), or with a note for HTMX."""
+    if is_htmx(request):
+        return respond_trouble(request, GONE)
+    return render(request, "404.html", status=404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Answer with page 500 (Django's handler500), without asking database or session: they may be what broke."""
+    return HttpResponse(render_to_string("500.html"), status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without its token: the page 403, or a note for HTMX."""
+    if is_htmx(request):
+        return respond_trouble(request, EXPIRED)
+    return render(request, "403_csrf.html", status=403)
 
 
 def render_trouble(request: HttpRequest, trouble: Trouble) -> HttpResponse:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from policies.domain.authority import EVERYTHING, Act, Actor, denial
@@ -10,7 +11,7 @@ from policies.queries.flips import waiting_count
 from policies.web.actors import actor_of, seen_by
 
 THEMES = ("system", "light", "dark")
-THEME_COOKIE = "theme"
+THEME_COOKIE = f"{settings.SECPROF_COOKIE_PREFIX}theme"
 
 
 @dataclass(frozen=True, slots=True)

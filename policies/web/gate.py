@@ -12,7 +12,7 @@ from django.utils.cache import patch_vary_headers
 
 from policies.queries.grants import admin_names
 from policies.web.actors import actor_of
-from policies.web.errors import Trouble, note
+from policies.web.errors import Trouble, respond_trouble
 from policies.web.htmx import is_htmx
 
 _OPEN = "_secprof_is_open_to_all"
@@ -45,7 +45,7 @@ class NeedsGrant:
         if actor_of(request.user).grants:
             return None
         if is_htmx(request):
-            return note(request, Trouble(403, "No role yet", NO_ROLE))
+            return respond_trouble(request, Trouble(403, "No role yet", NO_ROLE))
         response = render(
             request,
             "policies/rights/none.html",

@@ -87,6 +87,11 @@ _ENGINES = {
     "down": Mark("Engine down", "triangle", Tone.BAD),
     "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
 }
+_RIGHTS = {
+    "held": Mark("Held", "check", Tone.GOOD),
+    "lacking": Mark("Not held", "triangle", Tone.WARN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
 _STRIPS = {
     "complete": Mark("Complete", "full", Tone.GOOD),
     "partial": Mark("Partial", "question", Tone.UNKNOWN),
@@ -209,6 +214,7 @@ MARKS: dict[str, dict[str, Mark]] = {
     "engine": _ENGINES,
     "strip": _STRIPS,
     "snapshot": _SNAPSHOTS,
+    "right": _RIGHTS,
     "opinion": _OPINIONS,
     "outcome": _OUTCOMES,
     "object": _OBJECTS,

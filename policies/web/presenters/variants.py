@@ -11,6 +11,7 @@ from policies.domain.objects import WorkloadKind
 from policies.domain.parameters import ProfileParameters
 from policies.domain.plans import manifest_text, object_diff
 from policies.queries.variants import ObjectState, VariantPage, Wish
+from policies.web.numbers import whole_number
 from policies.web.presenters.controls import ShownControl, shown_controls
 from policies.web.presenters.diffs import Block, compared, diff_blocks
 from policies.web.words import count_of, listed
@@ -149,7 +150,8 @@ def shown_wishes(page: VariantPage, revision: str, against: str) -> ShownWishes:
 
 
 def _number(typed: str, known: dict[int, Wish], usual: int) -> int:
-    return int(typed) if typed.isdigit() and int(typed) in known else usual
+    number = whole_number(typed)
+    return number if number in known else usual
 
 
 def _wish_text(wish: Wish) -> str:

@@ -18,6 +18,7 @@ from policies.queries.places import place_of
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.forms import ClusterForm, CredentialForm
 from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.presenters.clusters import shown_modes
 
 
 @require_safe
@@ -135,6 +136,7 @@ def _answer(
     context: dict[str, Any] = {
         "page": page,
         "cluster": page.cluster,
+        "modes": shown_modes(page.standings),
         "strip": page.cluster.strip,
         "current_cluster": page.cluster.name,
         "form": form or CredentialForm(),

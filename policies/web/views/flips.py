@@ -22,7 +22,8 @@ from policies.queries.freshness import data_strip
 from policies.queries.places import places_of_flip
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
-from policies.web.htmx import respond, see_other
+from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.numbers import page_number
 from policies.web.presenters.flips import shown_ladders
 from policies.web.presenters.plans import shown_plan
 from policies.web.views.plans import planned_offenders
@@ -36,12 +37,11 @@ def index(request: HttpRequest) -> HttpResponse:
     """List flips, newest first."""
     asked = request.GET.get("show", "")
     which = FlipFilter(asked) if asked in set(FlipFilter) else FlipFilter.OPEN
-    page = request.GET.get("page", "")
     found = flip_list(
         reach=seen_by(request.user),
         which=which,
         user_id=actor_of(request.user).user_id,
-        page=int(page) if page.isdigit() else 1,
+        page=page_number(request.GET.get("page", "")),
     )
     context = {"found": found, "which": which, "filters": tuple(FlipFilter)}
     return respond(request, "flips/list.html", "flips/_rows.html", context)
@@ -57,7 +57,9 @@ def detail(request: HttpRequest, flip_id: UUID) -> HttpResponse:
 @require_safe
 @login_required
 def progress(request: HttpRequest, flip_id: UUID) -> HttpResponse:
-    """Give the live part again, or nothing (204) while it is as the page has it."""
+    """Give the live part again, or nothing (204) while it is as the page has it; to a browser the page."""
+    if not is_htmx(request):
+        return _page(request, flip_id)
     flip = _seen_flip(request, flip_id)
     found = flip_page(flip, reach=seen_by(request.user))
     seen = request.GET.get("seen")

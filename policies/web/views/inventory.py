@@ -27,6 +27,7 @@ from policies.queries.places import place_of
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import SeeOther, is_htmx, respond
 from policies.web.inventory_forms import DeclaredProfileForm, PoolForm
+from policies.web.numbers import page_number
 from policies.web.presenters.inventory import (
     shown_columns,
     shown_nodes,
@@ -174,8 +175,7 @@ def _chosen_cluster(request: HttpRequest) -> Cluster | None:
 
 
 def _page_number(request: HttpRequest) -> int:
-    number = request.GET.get("page", "")
-    return int(number) if number.isdecimal() and len(number) < 9 else 1
+    return page_number(request.GET.get("page", ""))
 
 
 def _back(cluster: str) -> HttpResponse:

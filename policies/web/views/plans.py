@@ -27,6 +27,7 @@ from policies.queries.specs import spec_of
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import trouble_of
 from policies.web.htmx import respond, see_other
+from policies.web.numbers import whole_number
 from policies.web.presenters.plans import shown_plan
 from policies.web.presenters.readiness import shown_offenders
 
@@ -74,9 +75,9 @@ def request_flip(request: HttpRequest) -> HttpResponse:
 def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
     try:
         verb = FlipVerb(query.get("verb", FlipVerb.ENFORCE.value))
-        variant_id = int(query.get("variant", ""))
     except ValueError as error:
         raise Http404 from error
+    variant_id = whole_number(query.get("variant", ""))
     reach = seen_by(request.user)
     variant = get_object_or_404(reach.variants(), pk=variant_id)
     namespaces = tuple(sorted(set(query.getlist("namespace"))))

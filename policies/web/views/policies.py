@@ -13,6 +13,7 @@ from policies.queries.places import place_of
 from policies.queries.policies import PolicyFilter, facts_of, policy_list, policy_page
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import respond
+from policies.web.numbers import page_number
 from policies.web.policy_forms import LintForm
 from policies.web.presenters.policies import linted_manifest, linted_text
 
@@ -28,10 +29,9 @@ def index(request: HttpRequest) -> HttpResponse:
         written=query.get("written", ""),
         text=query.get("q", "").strip(),
     )
-    number = query.get("page", "")
     context = {
         "page": policy_list(
-            wanted, reach=seen_by(request.user), page=int(number) if number.isdecimal() else 1
+            wanted, reach=seen_by(request.user), page=page_number(query.get("page", ""))
         ),
         "filter": wanted,
         "current_cluster": wanted.cluster,

@@ -10,6 +10,7 @@ from policies.queries.freshness import data_strip
 from policies.queries.posture import CONTROLS, GRADES, WEAKNESSES, PostureFilter, load_posture
 from policies.web.actors import seen_by
 from policies.web.htmx import respond
+from policies.web.numbers import page_number
 from policies.web.presenters.posture import shown_workloads
 
 
@@ -43,7 +44,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def read_filter(query: QueryDict) -> PostureFilter:
     """Read the filter from an address; what makes no sense does not filter."""
-    number = query.get("page", "")
     control, grade, weakness = (query.get(key, "") for key in ("control", "grade", "weakness"))
     return PostureFilter(
         team=query.get("team", ""),
@@ -51,5 +51,5 @@ def read_filter(query: QueryDict) -> PostureFilter:
         control=control if control in CONTROLS else "",
         grade=grade if grade in GRADES else "",
         weakness=weakness if weakness in WEAKNESSES else "",
-        page=int(number) if number.isdigit() else 1,
+        page=page_number(query.get("page", "")),
     )

@@ -21,6 +21,7 @@ from policies.models import Profile, ProfileVersion
 from policies.queries.profiles import profile_page, version_texts
 from policies.web.actors import actor_of, permit
 from policies.web.htmx import respond, see_other
+from policies.web.numbers import whole_number
 from policies.web.presenters.profiles import MECHANISM_TITLES, compared, shown_check
 from policies.web.profile_forms import ProfileForm
 
@@ -139,10 +140,10 @@ def _checked(mechanism: Mechanism, text: str) -> Check:
 
 def _overtaken(profile: Profile | None, values: dict[str, Any]) -> dict[str, Any] | None:
     """Compare with the last version when somebody else saved it in the meantime."""
-    if profile is None or not str(values["base"]).isdecimal():
+    base = whole_number(str(values["base"]))
+    if profile is None or base is None:
         return None
     last = profile_page(profile, None)
-    base = int(values["base"])
     if base >= last.shown.number:
         return None
     texts = version_texts(profile, (base, last.shown.number))

@@ -17,6 +17,7 @@ from policies.models import Profile, ProfileVersion
 from policies.queries.profiles import ProfilePage, profile_page, profile_rows, version_texts
 from policies.web.actors import actor_of, permit
 from policies.web.htmx import respond, see_other
+from policies.web.numbers import whole_number
 from policies.web.presenters.profiles import (
     MECHANISM_TITLES,
     compared,
@@ -111,9 +112,10 @@ def _number(request: HttpRequest, key: str) -> int | None:
     value = request.GET.get(key, "")
     if not value:
         return None
-    if not value.isdecimal() or len(value) > 9:
+    number = whole_number(value)
+    if number is None:
         raise Http404
-    return int(value)
+    return number
 
 
 def _comparison(request: HttpRequest, profile: Profile, page: ProfilePage) -> dict[str, object]:

@@ -19,6 +19,7 @@ from policies.queries.reach import Reach
 from policies.queries.verdicts import verdicts
 from policies.web.actors import Permit, actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import is_htmx, respond
+from policies.web.numbers import page_number, whole_number
 from policies.web.presenters.readiness import (
     shown_cell,
     shown_gates,
@@ -94,14 +95,13 @@ def _permits_to_plan(
 
 
 def _plan_column(columns: tuple[Column, ...], query: QueryDict) -> int | None:
-    chosen = query.get("variant", "")
+    chosen = whole_number(query.get("variant", ""))
     ids = [column.variant_id for column in columns if column.is_installed]
-    return int(chosen) if chosen.isdigit() and int(chosen) in ids else next(iter(ids), None)
+    return chosen if chosen in ids else next(iter(ids), None)
 
 
 def read_filter(query: QueryDict) -> MatrixFilter:
     """Read the filter from an address; what makes no sense does not filter."""
-    page = query.get("page", "")
     stage = query.get("stage", "")
     verdict = query.get("verdict", "")
     return MatrixFilter(
@@ -110,7 +110,7 @@ def read_filter(query: QueryDict) -> MatrixFilter:
         stage=stage if stage in STAGES else "",
         text=query.get("q", "").strip(),
         with_system=query.get("system") == "1",
-        page=int(page) if page.isdigit() else 1,
+        page=page_number(query.get("page", "")),
     )
 
 

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from policies.queries.trail import TrailFilter, trail_page
 from policies.web.actors import seen_by
 from policies.web.htmx import respond
+from policies.web.numbers import page_number
 from policies.web.presenters.trail import sentences, verb_title
 
 OUTCOMES = ("ok", "refused", "failed")
@@ -25,10 +26,8 @@ def index(request: HttpRequest) -> HttpResponse:
         outcome=query.get("outcome", ""),
         text=query.get("q", "").strip(),
     )
-    number = query.get("page", "")
-    page = trail_page(
-        wanted, reach=seen_by(request.user), page=int(number) if number.isdigit() else 1
-    )
+    number = page_number(query.get("page", ""))
+    page = trail_page(wanted, reach=seen_by(request.user), page=number)
     context = {
         "page": page,
         "lines": sentences(page.events),

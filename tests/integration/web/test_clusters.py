@@ -184,3 +184,53 @@ def test_buttons_are_disabled_with_the_reason_in_words(
     text = browser("viewer").get(f"/clusters/{cluster.pk}/").text
 
     assert "You may not start a collection run: that takes the role" in text
+
+
+def test_cluster_page_says_which_rights_were_never_asked_for(
+    browser: Callable[[str], Client],
+) -> None:
+    cluster = factories.cluster()
+
+    text = browser("viewer").get(f"/clusters/{cluster.pk}/").text
+
+    assert "Rights of the credential" in text
+    assert text.count("Not asked yet, or not answered") == 3
+    assert "Held" not in text
+
+
+def test_test_connection_notes_the_rights_that_are_missing(
+    world: SandboxWorld, hands: Callable[[str], Client]
+) -> None:
+    world.sandbox.set_fault(Fault.FORBIDDEN, target="clusterpolicies")
+
+    response = hands("operator").post(f"/clusters/{world.cluster.pk}/test/", follow=True)
+
+    assert "<code>create clusterpolicies.kyverno.io</code>" in response.text
+    assert "Without it a roll-out stops at its first dry-run." in response.text
+    world.cluster.refresh_from_db()
+    assert world.cluster.rights_checked_at is not None
+
+
+def test_cluster_page_warns_of_rights_that_are_never_used(
+    world: SandboxWorld, hands: Callable[[str], Client]
+) -> None:
+    hands("operator").post(f"/clusters/{world.cluster.pk}/test/")
+
+    text = hands("viewer").get(f"/clusters/{world.cluster.pk}/").text
+
+    # A sandbox lets everything be done.
+    assert "more than it needs" in text
+    assert "<code>list secrets</code>" in text
+
+
+def test_rights_that_cannot_be_asked_are_unknown_and_another_credential_forgets_them(
+    browser: Callable[[str], Client],
+) -> None:
+    held = {"mode": "probe", "right": "create pods", "answer": True}
+    cluster = factories.cluster(rights=[held], rights_checked_at=timezone.now())
+    client = browser("admin")
+    assert "Held" in client.get(f"/clusters/{cluster.pk}/").text
+
+    client.post(f"/clusters/{cluster.pk}/credential/", form())
+
+    assert "Held" not in client.get(f"/clusters/{cluster.pk}/").text

@@ -249,7 +249,6 @@ def test_file_that_is_no_text_is_told(browser: Browser, content: bytes, reason: 
     [
         ({"name": "Web", "text": "{}"}, "small letters"),
         ({"name": "web", "text": " "}, "The text is empty"),
-        ({"name": "web", "text": "a\0"}, "Null characters"),
     ],
 )
 def test_form_that_cannot_be_saved_says_why_and_keeps_what_was_typed(

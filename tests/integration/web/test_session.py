@@ -110,9 +110,11 @@ def test_theme_chosen_is_kept_and_leads_back(browser: Callable[[str], Client]) -
     assert 'data-theme="dark"' in response.text
 
 
-def test_theme_foreign_address_leads_home(browser: Callable[[str], Client]) -> None:
-    response = browser("viewer").post(
-        "/theme/", {"theme": "dark", "next": "https://elsewhere.example/"}
-    )
+@pytest.mark.parametrize(
+    "to",
+    ["https://elsewhere.example/", "//elsewhere.example/", "/\\elsewhere.example", "0", "trail/"],
+)
+def test_theme_foreign_address_leads_home(browser: Callable[[str], Client], to: str) -> None:
+    response = browser("viewer").post("/theme/", {"theme": "dark", "next": to})
 
     assert response.headers["Location"] == "/"

@@ -297,3 +297,35 @@ def test_answer_beyond_the_limit_is_malformed(
         gateway.version()
 
     assert gateway.traffic().received_bytes < 2**20
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_may_asks_by_a_review_that_stores_nothing(
+    allowed: bool, gateway: KubernetesGateway, stub: Stub
+) -> None:
+    stub.answers = [Canned.of({"status": {"allowed": allowed}}, status=201)]
+
+    assert gateway.may("create", CLUSTER_POLICIES) is allowed
+
+    asked = stub.asked[0]
+    assert (asked.method, asked.path) == (
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    )
+    assert asked.json["kind"] == "SelfSubjectAccessReview"
+    assert asked.json["spec"] == {
+        "resourceAttributes": {
+            "group": "kyverno.io",
+            "resource": "clusterpolicies",
+            "verb": "create",
+        }
+    }
+
+
+def test_may_without_an_answer_is_malformed_and_never_yes(
+    gateway: KubernetesGateway, stub: Stub
+) -> None:
+    stub.answers = [Canned.of({"status": {}}, status=201)]
+
+    with pytest.raises(errors.Malformed):
+        gateway.may("create", CLUSTER_POLICIES)

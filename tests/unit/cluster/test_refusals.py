@@ -183,3 +183,25 @@ def test_refusal_throttled_says_how_long(
 
     assert isinstance(error, errors.Throttled)
     assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            'pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "shop"',
+            "The credential may not create pods; the manifests in deploy/rbac grant it: pods is forbidden",
+        ),
+        (
+            'x is forbidden: User "u" cannot list resource "deployments" in API group "apps" at the cluster scope',
+            "The credential may not list deployments.apps; ",
+        ),
+        ('forbidden: User "u" cannot get path "/version"', "The credential may not do this: "),
+        ("no", "The credential may not do this: no."),
+    ],
+)
+def test_refusal_by_the_authorizer_names_the_missing_right(text: str, words: str) -> None:
+    error = refusal(403, json.dumps({"message": text}).encode())
+
+    assert isinstance(error, errors.Forbidden)
+    assert error.message.startswith(words)

@@ -47,6 +47,10 @@ def test_production_complete_starts_hardened(monkeypatch: pytest.MonkeyPatch) ->
     assert not settings["DEBUG"]
     assert settings["SESSION_COOKIE_SECURE"]
     assert settings["CSRF_COOKIE_SECURE"]
+    cookies = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SECPROF_COOKIE_PREFIX")
+    assert all(settings[name].startswith("__Host-") for name in cookies)
+    assert settings["SECURE_HSTS_SECONDS"] >= 365 * 86400
+    assert settings["SECURE_HSTS_INCLUDE_SUBDOMAINS"]
     assert settings["SECURE_SSL_REDIRECT"]
     assert settings["SECPROF_CREDENTIAL_KEYS"] == ("newest", "older")
     assert not settings["SECPROF_ALLOW_LOOPBACK_CLUSTERS"]
