@@ -203,3 +203,12 @@ SECPROF_REHEARSAL_VALID_SECONDS = env.read_count(
 )
 SECPROF_TEAM_LABEL = env.read_text(ENVIRON, "SECPROF_TEAM_LABEL", "team")
 SECPROF_ALLOW_LOOPBACK_CLUSTERS = env.read_flag(ENVIRON, "SECPROF_ALLOW_LOOPBACK_CLUSTERS")
+
+# Signs the trail's head; without it heads are kept unsigned, and the trail's page says so.
+SECPROF_TRAIL_KEY = env.read_seed(ENVIRON, "SECPROF_TRAIL_KEY", length=32)
+SECPROF_INSTALLATION = env.read_text(
+    ENVIRON, "SECPROF_INSTALLATION", next(iter(ALLOWED_HOSTS), "secprof")
+)
+SECPROF_TRAIL_CHECK_SECONDS = env.read_count(
+    ENVIRON, "SECPROF_TRAIL_CHECK_SECONDS", 24 * 3600, minimum=60
+)

@@ -97,4 +97,7 @@ urlpatterns = [
     ),
     path("posture/", posture.index, name="posture"),
     path("trail/", trail.index, name="trail"),
+    path("trail/export/", trail.export, name="trail-export"),
+    path("trail/head/", trail.head, name="trail-head"),
+    path("trail/<int:sequence>/", trail.event, name="trail-event"),
 ]
