@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from policies import dispatch
-from policies.actions import collection, flips, rehearsals, rollouts
+from policies.actions import collection, flips, rehearsals, rollouts, trail
 from policies.actions.errors import Busy
 from policies.domain.authority import SYSTEM
 
@@ -63,3 +63,17 @@ def reconcile(**_: object) -> None:
 def expire(**_: object) -> None:
     """Let requests lapse that nobody decided on."""
     flips.lapse_old_requests(now=timezone.now())
+
+
+@shared_task(
+    name="policies.tasks.verify_trail", soft_time_limit=1500, time_limit=1560, ignore_result=True
+)
+def verify_trail(**_: object) -> None:
+    """Verify the whole audit trail once a day, and note how far it holds."""
+    trail.verify_if_due(now=timezone.now())
+
+
+@shared_task(name="policies.tasks.keep_trail_head", ignore_result=True)
+def keep_trail_head(**_: object) -> None:
+    """Sign the trail's head once a day, and write it to the log for whoever keeps logs elsewhere."""
+    trail.keep_head_if_due(now=timezone.now())

@@ -49,4 +49,6 @@ beat_schedule = {
     "collect-due": _every(15.0, "collect_due"),
     "reconcile": _every(10.0, "reconcile"),
     "expire": _every(60.0, "expire"),
+    "verify-trail": _every(600.0, "verify_trail"),
+    "keep-trail-head": _every(600.0, "keep_trail_head"),
 }

@@ -3,6 +3,8 @@
 Each reader takes the environment as an argument, so that it can be tested without touching the process's own.
 """
 
+import base64
+import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 Environ = Mapping[str, str]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_URL_SAFE = str.maketrans("-_", "+/")
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 _POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
 
@@ -47,6 +50,22 @@ def read_secret(environ: Environ, name: str, default: str = "") -> str:
         raise ImproperlyConfigured(
             f"{name}_FILE names {file_name}, which cannot be read."
         ) from error
+
+
+def read_seed(environ: Environ, name: str, *, length: int) -> str:
+    """Read a secret of so many bytes in base64, and leave it in base64; empty when there is none.
+
+    Raises:
+        ImproperlyConfigured: it is something else. The message never holds it.
+    """
+    text = read_secret(environ, name)
+    try:
+        found = len(base64.b64decode(text.translate(_URL_SAFE), validate=True))
+    except (binascii.Error, ValueError):
+        found = -1
+    if text and found != length:
+        raise ImproperlyConfigured(f"{name} must be {length} bytes in base64.") from None
+    return text
 
 
 def read_flag(environ: Environ, name: str, *, default: bool = False) -> bool:

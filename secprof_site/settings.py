@@ -237,3 +237,12 @@ SECPROF_REHEARSAL_VALID_SECONDS = env.read_count(
 )
 SECPROF_TEAM_LABEL = env.read_text(environ, "SECPROF_TEAM_LABEL", "team")
 SECPROF_ALLOW_LOOPBACK_CLUSTERS = env.read_flag(environ, "SECPROF_ALLOW_LOOPBACK_CLUSTERS")
+
+# Signs the trail's head; without it heads are kept unsigned, and the trail's page says so.
+SECPROF_TRAIL_KEY = env.read_seed(environ, "SECPROF_TRAIL_KEY", length=32)
+SECPROF_INSTALLATION = env.read_text(
+    environ, "SECPROF_INSTALLATION", next(iter(ALLOWED_HOSTS), "secprof")
+)
+SECPROF_TRAIL_CHECK_SECONDS = env.read_count(
+    environ, "SECPROF_TRAIL_CHECK_SECONDS", 24 * 3600, minimum=60
+)

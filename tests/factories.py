@@ -16,6 +16,7 @@ from policies.domain.library import API_VERSIONS, Target
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, StepStatus
 from policies.domain.parameters import Parameters
 from policies.domain.plans import GateAnswer, Plan, PlannedObject
+from policies.domain.trail import TrailRecord, sealed
 from policies.models import (
     AuditEvent,
     Cluster,
@@ -34,11 +35,13 @@ from policies.models import (
     Rollout,
     RolloutStep,
     Stage,
+    TrailHead,
     Variant,
     VariantRevision,
 )
 from policies.queries.evidence import HEARD, SOURCE, needed_kinds
 from policies.queries.specs import OBJECT_KINDS, spec_of
+from policies.queries.trail_chain import row_of
 
 PASSWORD = "correct-horse-battery"
 C1 = "require-seccomp"
@@ -451,6 +454,23 @@ def installed(on: Cluster, name: str = "require-seccomp", **fields: Any) -> Vari
 
 
 def event(verb: str, **fields: Any) -> AuditEvent:
-    """One row of the trail."""
-    values = {"at": timezone.now(), "actor": "operator", "outcome": "ok", **fields}
-    return AuditEvent.objects.create(verb=verb, **values)
+    """One row at the end of the trail."""
+    head = TrailHead.objects.get()
+    values: dict[str, Any] = {
+        "at": timezone.now(),
+        "actor": "operator",
+        "cluster": "",
+        "variant": "",
+        "namespaces": (),
+        "flip_id": "",
+        "exception_id": "",
+        "plan_digest": "",
+        "outcome": "ok",
+        "message": "",
+        "details": {},
+        **fields,
+    }
+    placed = TrailRecord(head.sequence + 1, verb=verb, previous_hash=head.hash, **values)
+    row = row_of(sealed(placed))
+    row.save(force_insert=True)
+    return row

@@ -154,8 +154,8 @@ def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: da
     try:
         with transaction.atomic():
             _decide(flip, FlipStatus.APPROVED, comment, by=by, now=now)
-            audit.record("flip.approved", by=by, now=now, flip=flip, message=comment.strip())
             start_rollout(flip, now=now)
+            audit.record("flip.approved", by=by, now=now, flip=flip, message=comment.strip())
     except IntegrityError:
         raise Busy(
             "Another rollout of this variant is under way; approve when it has ended."
@@ -201,13 +201,19 @@ def roll_back(
     )
     try:
         with transaction.atomic():
-            supersede_active_rollout(variant_id, by=by, now=now)
+            stopped = supersede_active_rollout(variant_id, by=by, now=now)
             flip = _create(variant_id, plan, FlipStatus.APPROVED, reason, "", by=by, now=now)
-            audit.record("flip.rolled_back", by=by, now=now, flip=flip, message=reason.strip())
             start_rollout(flip, now=now)
+            _record_superseded(stopped, by=by, now=now)
+            audit.record("flip.rolled_back", by=by, now=now, flip=flip, message=reason.strip())
     except IntegrityError:
         raise Busy("A rollback of this variant is under way already.") from None
     return flip
+
+
+def _record_superseded(stopped: tuple[Flip, ...], *, by: Actor, now: datetime) -> None:
+    for flip in stopped:
+        audit.record("rollout.superseded", by=by, now=now, flip=flip, outcome="failed")
 
 
 def lapse_old_requests(*, now: datetime) -> int:

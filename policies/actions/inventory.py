@@ -62,8 +62,8 @@ def withdraw_pool(*, pool_id: int, by: Actor, now: datetime) -> None:
     with transaction.atomic():
         pool = _locked_pool(pool_id, by=by)
         values = sorted(pool.profiles.values_list("mechanism", "value"))
-        _record("pool_withdrawn", pool, by=by, now=now, said={**_said(pool), "profiles": values})
         pool.delete()
+        _record("pool_withdrawn", pool, by=by, now=now, said={**_said(pool), "profiles": values})
 
 
 def declare_profile(
@@ -102,8 +102,8 @@ def withdraw_profile(*, profile_id: int, by: Actor, now: datetime) -> None:
             raise Refused("Somebody has withdrawn this already.")
         require(by, Act.DECLARE_PROFILES, at=place_of(profile.pool.cluster))
         said = {"mechanism": profile.mechanism, "value": profile.value}
-        _record("profile_withdrawn", profile.pool, by=by, now=now, said=said)
         profile.delete()
+        _record("profile_withdrawn", profile.pool, by=by, now=now, said=said)
 
 
 def _locked_pool(pool_id: int, *, by: Actor) -> DeclaredPool:

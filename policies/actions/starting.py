@@ -6,7 +6,6 @@ from datetime import datetime
 from django.db.models import Max
 
 from policies import dispatch
-from policies.actions import audit
 from policies.domain.authority import Actor
 from policies.domain.lifecycle import (
     ACTIVE_ROLLOUT_STATUSES,
@@ -93,8 +92,12 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
         yield StepKind.PROVE_NEIGHBOUR, "", "", plan.audit_namespace
 
 
-def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> None:
-    """Stop a rollout that is under way, so that a rollback can go ahead of it; a rollback itself is not stopped."""
+def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> tuple[Flip, ...]:
+    """Stop a rollout that is under way, so that a rollback can go ahead of it; a rollback itself is not stopped.
+
+    Returns the flips that were stopped; the caller records them.
+    """
+    stopped = []
     active = Rollout.objects.filter(
         variant_id=variant_id, status__in=[s.value for s in ACTIVE_ROLLOUT_STATUSES]
     ).exclude(flip__verb=FlipVerb.ROLLBACK.value)
@@ -109,4 +112,5 @@ def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> No
         Flip.objects.filter(
             pk=rollout.flip_id, status__in=[FlipStatus.APPROVED.value, FlipStatus.ROLLING.value]
         ).update(status=FlipStatus.SUPERSEDED.value, closed_at=now)
-        audit.record("rollout.superseded", by=by, now=now, flip=rollout.flip, outcome="failed")
+        stopped.append(rollout.flip)
+    return tuple(stopped)

@@ -77,6 +77,7 @@ def create_variant(
         with transaction.atomic():
             variant.save(force_insert=True)
             _write_down(variant, "", by=by, now=now)
+            _collect_anew(cluster.pk, now=now)
             audit.record(
                 "variant.created",
                 by=by,
@@ -89,7 +90,6 @@ def create_variant(
                     "parameters": variant.parameters,
                 },
             )
-            _collect_anew(cluster.pk, now=now)
     except IntegrityError:
         raise Refused(f"{cluster.name} has a variant {name} already.") from None
     return variant
@@ -166,6 +166,7 @@ def _revise(
             )
         variant.refresh_from_db()
         _write_down(variant, note, by=by, now=now)
+        _collect_anew(variant.cluster_id, now=now)
         audit.record(
             "variant.edited",
             by=by,
@@ -175,7 +176,6 @@ def _revise(
             message=note,
             details={"revision": variant.revision_number, "before": before, "after": after},
         )
-        _collect_anew(variant.cluster_id, now=now)
     return variant
 
 

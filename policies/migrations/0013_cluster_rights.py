@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policies", "0007_grants"),
+        ("policies", "0009_trail_is_a_chain"),
     ]
 
     operations = [

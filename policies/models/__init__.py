@@ -26,6 +26,7 @@ from policies.models.observed import (
 from policies.models.profile import Profile, ProfileVersion
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
+from policies.models.trail import KeptHead, TrailCheck, TrailHead
 from policies.models.variant import DesiredRevision, Stage, Variant, VariantRevision
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ExceptionRequest",
     "Flip",
     "Grant",
+    "KeptHead",
     "KindSnapshot",
     "ObservedNamespace",
     "ObservedNode",
@@ -57,6 +59,8 @@ __all__ = [
     "Rollout",
     "RolloutStep",
     "Stage",
+    "TrailCheck",
+    "TrailHead",
     "Variant",
     "VariantRevision",
 ]

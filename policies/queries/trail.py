@@ -1,18 +1,18 @@
 """The audit trail as pages show it: filtered, newest first, page by page."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from policies.domain.lifecycle import StepKind
-from policies.domain.plans import Plan
-from policies.models import AuditEvent, Flip
-from policies.queries.plans import SeenPlan, seen_plan
+from policies.domain.trail import GENESIS, TrailRecord, Unreadable, fits, json_line
+from policies.models import AuditEvent
 from policies.queries.reach import Reach
+from policies.queries.trail_chain import read_rows
+from policies.queries.trail_events import Event, event_of
+from policies.queries.trail_seen import seen_events
 
 PAGE_SIZE = 50
 SMALL_VERBS = (
@@ -21,6 +21,8 @@ SMALL_VERBS = (
     "rehearsal.requested",
 )
 """What matters on its own flip's page alone."""
+LAST_PLACE = 2**63 - 2
+"""Beyond it no database keeps a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +33,21 @@ class TrailFilter:
     actor: str = ""
     verb: str = ""
     outcome: str = ""
+    variant: str = ""
+    namespace: str = ""
+    since: datetime | None = None
+    """The first moment that counts."""
+    until: datetime | None = None
+    """The first moment that does not count any more."""
     text: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One row of the trail."""
-
-    id: int
-    at: datetime
-    actor: str
-    verb: str
-    cluster: str
-    variant: str
-    namespaces: tuple[str, ...]
-    flip_id: str
-    plan_digest: str
-    outcome: str
-    message: str
-    details: dict[str, Any] = field(hash=False)
+    def to_json(self) -> dict[str, str]:
+        """Name what filters, for the trail's own row about an export."""
+        values = {name: value for name, value in asdict(self).items() if value}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +63,28 @@ class TrailPage:
     verbs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """One row of the trail, and whether it fits into the chain."""
+
+    event: Event
+    line: str
+    """As it is exported; empty for a row that cannot be."""
+    trouble: str
+    """What is wrong with the row itself or with its link to the one before; empty when nothing is."""
+    has_older: bool
+    has_newer: bool
+
+
 def trail_page(wanted: TrailFilter, *, reach: Reach, page: int) -> TrailPage:
     """Load one page of the trail, as far as it is seen."""
-    rows = reach.events().filter(_condition(wanted))
+    rows = filtered(wanted, reach=reach)
     total = rows.count()
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(max(1, page), pages)
     start = (number - 1) * PAGE_SIZE
-    found = rows.order_by("-at", "-pk")[start : start + PAGE_SIZE]
     return TrailPage(
-        events=seen_events(found, reach=reach),
+        events=_events(rows.order_by("-pk")[start : start + PAGE_SIZE], reach),
         total_count=total,
         page=number,
         page_count=pages,
@@ -84,61 +94,96 @@ def trail_page(wanted: TrailFilter, *, reach: Reach, page: int) -> TrailPage:
     )
 
 
-def recent_decisions(limit: int, *, reach: Reach) -> tuple[Event, ...]:
-    """Load the newest rows of the trail, the single steps of rollouts and rehearsals left out."""
-    rows = reach.events().exclude(verb__in=SMALL_VERBS).order_by("-at", "-pk")
-    return seen_events(rows[:limit], reach=reach)
-
-
-def seen_events(rows: Iterable[AuditEvent], *, reach: Reach) -> tuple[Event, ...]:
-    """Turn rows that are seen into records, without the names of neighbours that a flip was proven in."""
-    events = tuple(event_of(row) for row in rows)
-    if reach.is_everything:
-        return events
-    hidden = _hidden_in({event.flip_id for event in events if event.flip_id}, reach)
-    return tuple(
-        _redacted(event, hidden[event.flip_id]) if event.flip_id in hidden else event
-        for event in events
+def no_page(*, reach: Reach) -> TrailPage:
+    """Show nothing for a filter that cannot be read, and the choices all the same."""
+    return replace(
+        trail_page(TrailFilter(), reach=reach, page=1), events=(), total_count=0, page_count=1
     )
 
 
-def _hidden_in(flip_ids: set[str], reach: Reach) -> dict[str, SeenPlan]:
-    flips = Flip.objects.filter(pk__in=flip_ids).select_related("variant")
-    plans = {
-        str(flip.pk): seen_plan(
-            Plan.from_json(flip.plan), cluster_id=flip.variant.cluster_id, reach=reach
-        )
-        for flip in flips
-    }
-    return {pk: plan for pk, plan in plans.items() if plan.hidden}
+def event_page(sequence: int, *, reach: Reach) -> EventPage:
+    """Load one row by its place in the chain. Raises AuditEvent.DoesNotExist, also for one that is out of reach."""
+    if sequence > LAST_PLACE or not reach.events().filter(pk=sequence).exists():
+        raise AuditEvent.DoesNotExist(sequence)
+    around = read_rows(
+        AuditEvent.objects.filter(pk__in=(sequence - 1, sequence, sequence + 1)).order_by("pk")
+    )
+    by_place = {row.sequence: row for row in around}
+    row = by_place.get(sequence)
+    if row is None:
+        raise AuditEvent.DoesNotExist(sequence)
+    older = by_place.get(sequence - 1)
+    whole = event_of(row)
+    (event,) = seen_events((whole,), reach=reach)
+    return EventPage(
+        event=event,
+        line="" if isinstance(row, Unreadable) or event != whole else _line(row),
+        trouble=_trouble(row, older),
+        has_older=older is not None,
+        has_newer=sequence + 1 in by_place,
+    )
 
 
-def _redacted(event: Event, plan: SeenPlan) -> Event:
-    details = json.loads(plan.text(json.dumps(event.details)))
-    return replace(event, message=plan.text(event.message), details=details)
+def recent_decisions(limit: int, *, reach: Reach) -> tuple[Event, ...]:
+    """Load the newest rows of the trail, the single steps of rollouts and rehearsals left out."""
+    rows = reach.events().exclude(verb__in=SMALL_VERBS).order_by("-pk")
+    return _events(rows[:limit], reach)
 
 
-def event_of(row: AuditEvent) -> Event:
-    """Turn a row into a record."""
-    values = {name: getattr(row, name) for name in Event.__slots__}
-    return Event(**{**values, "namespaces": tuple(row.namespaces)})
+def filtered(wanted: TrailFilter, *, reach: Reach) -> QuerySet[AuditEvent]:
+    """Find the rows in reach that a filter lets through: the same for pages and exports."""
+    return reach.events().filter(_condition(wanted))
+
+
+def _events(rows: QuerySet[AuditEvent], reach: Reach) -> tuple[Event, ...]:
+    return seen_events(tuple(event_of(row) for row in read_rows(rows)), reach=reach)
+
+
+def _line(row: TrailRecord) -> str:
+    try:
+        return json_line(row)
+    except (TypeError, ValueError):
+        return ""
+
+
+def _trouble(row: TrailRecord | Unreadable, older: TrailRecord | Unreadable | None) -> str:
+    if row.sequence > 1 and older is None:
+        return f"Row {row.sequence - 1} is missing."
+    if isinstance(row, Unreadable):
+        return f"Row {row.sequence} was edited: it cannot be read."
+    if not fits(row):
+        return f"Row {row.sequence} was edited: what it says does not fit its hash."
+    before = older.hash if isinstance(older, TrailRecord) else GENESIS
+    if row.previous_hash == before or isinstance(older, Unreadable):
+        return ""
+    return f"Row {row.sequence} does not follow row {row.sequence - 1}: one of them was made anew."
 
 
 def _condition(wanted: TrailFilter) -> Q:
     condition = Q()
-    for name in ("cluster", "actor", "verb", "outcome"):
+    for name in ("cluster", "actor", "verb", "outcome", "variant"):
         if value := getattr(wanted, name):
             condition &= Q(**{name: value})
-    if wanted.text:
-        text = wanted.text
-        condition &= (
-            Q(message__icontains=text)
-            | Q(variant__icontains=text)
-            | Q(plan_digest__startswith=text)
-            | Q(flip_id=text)
-            | Q(namespaces__icontains=text)
-        )
-    return condition
+    if wanted.namespace:
+        # Both databases keep the list as text that can be searched; a name in quotes is the whole name.
+        condition &= Q(namespaces__icontains=json.dumps(wanted.namespace))
+    if wanted.since:
+        condition &= Q(at__gte=wanted.since)
+    if wanted.until:
+        condition &= Q(at__lt=wanted.until)
+    return condition & _about(wanted.text) if wanted.text else condition
+
+
+def _about(text: str) -> Q:
+    return (
+        Q(message__icontains=text)
+        | Q(variant__icontains=text)
+        | Q(namespaces__icontains=text)
+        | Q(plan_digest__startswith=text)
+        | Q(hash__startswith=text)
+        | Q(flip_id=text)
+        | Q(exception_id=text)
+    )
 
 
 def _values(reach: Reach, column: str) -> tuple[str, ...]:

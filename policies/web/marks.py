@@ -202,6 +202,13 @@ _SEVERITIES = {
     "unjudged": Mark("Not judged", "question", Tone.UNKNOWN),
 }
 
+_TRAILS = {
+    "whole": Mark("Whole", "check", Tone.GOOD),
+    "broken": Mark("Broken", "triangle", Tone.BAD),
+    "fits": Mark("Fits", "check", Tone.GOOD),
+    "unverified": Mark("Not verified", "question", Tone.UNKNOWN),
+}
+
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
     "gate": _GATES,
@@ -225,6 +232,7 @@ MARKS: dict[str, dict[str, Mark]] = {
     "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
+    "trail": _TRAILS,
 }
 
 

@@ -104,4 +104,7 @@ urlpatterns = [
     path("grants/give/", grants.give, name="grant-give"),
     path("grants/<int:grant_id>/withdraw/", grants.withdraw, name="grant-withdraw"),
     path("rights/", rights.mine, name="rights"),
+    path("trail/export/", trail.export, name="trail-export"),
+    path("trail/head/", trail.head, name="trail-head"),
+    path("trail/<int:sequence>/", trail.event, name="trail-event"),
 ]

@@ -1,13 +1,15 @@
-"""The audit trail in sentences: one for each verb, and a plain one for verbs that nobody foresaw."""
+"""The audit trail as people read it: a sentence for each row, and the row itself on demand."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from uuid import UUID
 
 from policies.queries.trail import Event
-from policies.web.presenters.profiles import MECHANISM_TITLES
-from policies.web.words import listed
+from policies.web.presenters.trail_words import plain_words, words_of
+
+verb_title = plain_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,125 +17,46 @@ class Sentence:
     """One row of the trail in words."""
 
     id: int
-    at: datetime
+    at: datetime | None
     actor: str
     text: str
     """What the actor did, without the name in front."""
     message: str
     outcome: str
     flip_id: str
+    exception_id: str
     digest: str
+    hash: str
+    previous_hash: str
     raw: str
-
-
-_TEXTS = {
-    "cluster.added": "added the cluster {cluster}",
-    "cluster.credential_replaced": "replaced the credential of {cluster}",
-    "cluster.tested": "tested the connection to {cluster}",
-    "credentials.rotated": "encrypted all credentials with the newest key",
-    "collection.requested": "asked to collect {cluster}",
-    "collection.incomplete": "could not collect everything from {cluster}",
-    "variant.created": "created the variant {variant} on {cluster}",
-    "variant.edited": "edited the variant {variant} on {cluster}",
-    "profile.created": "created the {mechanism} profile {profile}",
-    "profile.version_added": "saved version {number} of the {mechanism} profile {profile}",
-    "profile.retired": "retired the {mechanism} profile {profile}",
-    "inventory.pool_declared": "declared the node pool {pool} on {cluster}",
-    "inventory.pool_withdrawn": "withdrew the node pool {pool} on {cluster}",
-    "inventory.profile_declared": "declared {value} on the node pool {pool} of {cluster}",
-    "inventory.profile_withdrawn": "withdrew {value} from the node pool {pool} of {cluster}",
-    "grant.given": "gave {to} the role {role} on {scope}",
-    "grant.withdrawn": "withdrew the role {role} on {scope} from {to}",
-    "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
-    "validation.run": "validated {variant} in {namespaces} on {cluster}",
-    "flip.requested": "asked to {what}",
-    "flip.approved": "approved: {what}",
-    "flip.declined": "declined: {what}",
-    "flip.withdrawn": "withdrew the request: {what}",
-    "flip.lapsed": "let a request lapse: {what}",
-    "flip.stale": "voided the plan: {what}",
-    "flip.rolled_back": "rolled back {variant} in {namespaces} on {cluster}",
-    "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
-    "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
-    "rollout.superseded": "stopped the roll-out of {variant} in {namespaces} on {cluster}",
-    "rollout.proven": "proved {thing} {variant} in {namespaces} on {cluster}",
-    "rollout.failed": "could not prove {thing} {variant} in {namespaces} on {cluster}",
-    "rollout.stale": "stopped before writing {variant} on {cluster}: the ground had moved",
-    "rollout.check": "checked the ground for {variant} on {cluster}",
-    "rollout.dry-run": "asked {cluster} about a policy of {variant}",
-    "rollout.apply": "wrote a policy of {variant} to {cluster}",
-    "rollout.read-back": "read back a policy of {variant} from {cluster}",
-    "rollout.prove-refused": "sent a bad pod past {variant} on {cluster}",
-    "rollout.prove-admitted": "sent a good pod past {variant} on {cluster}",
-    "rollout.prove-neighbour": "sent a bad pod past {variant} in a neighbour on {cluster}",
-    "rollout.prove-warned": "sent a bad pod past {variant} in Audit on {cluster}",
-}
 
 
 def sentences(events: Iterable[Event]) -> tuple[Sentence, ...]:
     """Say each row of the trail in a sentence."""
-    return tuple(_sentence(event) for event in events)
+    return tuple(sentence(event) for event in events)
 
 
-def verb_title(verb: str) -> str:
-    """Say a verb as people do: `flip.rolled_back` is `flip rolled back`."""
-    return verb.replace(".", " ").replace("_", " ").replace("-", " ")
-
-
-def _sentence(event: Event) -> Sentence:
+def sentence(event: Event) -> Sentence:
+    """Say one row of the trail in a sentence."""
     return Sentence(
         id=event.id,
         at=event.at,
-        actor=event.actor,
-        text=_text(event),
+        actor=event.actor or "Somebody",
+        text=words_of(event),
         message=event.message,
         outcome=event.outcome,
-        flip_id=event.flip_id,
+        flip_id=_linked(event.flip_id),
+        exception_id=_linked(event.exception_id),
         digest=event.plan_digest,
-        raw=_raw(event),
+        hash=event.hash,
+        previous_hash=event.previous_hash,
+        raw=json.dumps(asdict(event), indent=2, default=str, ensure_ascii=False),
     )
 
 
-def _text(event: Event) -> str:
-    pattern = _TEXTS.get(event.verb)
-    if pattern is None:
-        on = f" on {event.cluster}" if event.cluster else ""
-        variant = f" {event.variant}" if event.variant else ""
-        return (
-            f"{verb_title(event.verb)}:{variant}{on}" if variant or on else verb_title(event.verb)
-        )
-    if not event.namespaces:
-        pattern = pattern.replace(" in {namespaces}", "")
-    return pattern.format(
-        cluster=event.cluster,
-        variant=event.variant,
-        namespaces=listed(event.namespaces),
-        what=_what(event),
-        thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
-        pool=event.details.get("pool", ""),
-        value=event.details.get("value", ""),
-        profile=event.details.get("profile", ""),
-        mechanism=MECHANISM_TITLES.get(event.details.get("mechanism", ""), ""),
-        number=event.details.get("number", ""),
-        to=event.details.get("to", ""),
-        role=event.details.get("role", ""),
-        scope=event.details.get("scope", ""),
-    )
-
-
-_THINGS = {
-    "install": "the installation of",
-    "enforce": "the enforcement of",
-    "rollback": "the rollback of",
-}
-
-
-def _what(event: Event) -> str:
-    if not event.namespaces:
-        return f"install {event.variant} in Audit on {event.cluster}"
-    return f"enforce {event.variant} in {listed(event.namespaces)} on {event.cluster}"
-
-
-def _raw(event: Event) -> str:
-    values = {name: getattr(event, name) for name in Event.__slots__}
-    return json.dumps(values, indent=2, default=str)
+def _linked(text: str) -> str:
+    """Give an id that has a page; whatever else stands in a row makes no address."""
+    try:
+        return str(UUID(text)) if text else ""
+    except (ValueError, AttributeError, TypeError):
+        return ""

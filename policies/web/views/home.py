@@ -5,11 +5,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from policies.domain.authority import ALLOWED, Act
+from policies.domain.authority import ALLOWED, Act, Actor
 from policies.queries.home import home_page
+from policies.queries.trail_chain import last_check
 from policies.web.actors import Permit, actor_of, permit, seen_by
 from policies.web.htmx import respond
 from policies.web.presenters.trail import sentences
+from policies.web.presenters.trail_state import TrailState, trail_state
 
 
 @require_safe
@@ -23,5 +25,14 @@ def home(request: HttpRequest) -> HttpResponse:
         "recent": sentences(page.recent),
         "may_decide": Permit(allowed=bool(actor.roles & ALLOWED[Act.DECIDE_FLIP])),
         "may_add": permit(actor, Act.ADD_CLUSTER),
+        "broken_trail": _broken_trail(actor),
     }
     return respond(request, "home/page.html", "home/_moving.html", context)
+
+
+def _broken_trail(actor: Actor) -> TrailState | None:
+    """Say that the trail is broken to those who answer for it."""
+    if not permit(actor, Act.EXPORT_TRAIL).allowed:
+        return None
+    state = trail_state(last_check(), None)
+    return state if state.mark == "broken" else None
