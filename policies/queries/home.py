@@ -12,7 +12,8 @@ from policies.queries.evidence import load_evidence
 from policies.queries.flips import FlipRow, closing_message, flip_rows, related
 from policies.queries.freshness import StripState, data_strips
 from policies.queries.reach import Reach
-from policies.queries.trail import Event, recent_decisions
+from policies.queries.trail import recent_decisions
+from policies.queries.trail_events import Event
 
 RECENT_EVENTS = 8
 FAILURES_SHOWN_FOR = timedelta(days=7)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from policies.queries.trail import Event
+from policies.queries.trail_events import Event
 from policies.web.presenters.trail_words import plain_words, words_of
 
 verb_title = plain_words

@@ -5,7 +5,7 @@ A row may hold anything, also what somebody has put there by hand; words are fou
 
 from collections.abc import Callable, Mapping
 
-from policies.queries.trail import Event
+from policies.queries.trail_events import Event
 from policies.web.presenters.profiles import MECHANISM_TITLES
 from policies.web.words import listed
 

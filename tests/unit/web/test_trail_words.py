@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.domain.lifecycle import RolloutStatus, StepKind
-from policies.queries.trail import Event
+from policies.queries.trail_events import Event
 from policies.web.presenters.trail import sentence
 from policies.web.presenters.trail_words import FAMILIES, plain_words, words_of
 from tests.unit.domain.trail.test_records import JSON
