@@ -2,4 +2,7 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("policies.web.urls"))]
+urlpatterns = [
+    path("", include("policies.web.urls")),
+    path("", include("policies.web.sign_in.urls")),
+]

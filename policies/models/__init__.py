@@ -23,6 +23,7 @@ from policies.models.observed import (
     ResultTally,
 )
 from policies.models.profile import Profile, ProfileVersion
+from policies.models.provider_group import ProviderGroup
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
 from policies.models.variant import DesiredRevision, Stage, Variant, VariantRevision
@@ -48,6 +49,7 @@ __all__ = [
     "PostureTally",
     "Profile",
     "ProfileVersion",
+    "ProviderGroup",
     "ReferencedProfile",
     "Rehearsal",
     "RehearsedWorkload",

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q
 
 from policies.domain.lifecycle import StepKind
+from policies.domain.sign_in import SignInEvent
 from policies.models import AuditEvent, Cluster
 
 PAGE_SIZE = 50
@@ -14,8 +15,9 @@ SMALL_VERBS = (
     *(f"rollout.{kind.value}" for kind in StepKind),
     "rollout.started",
     "rehearsal.requested",
+    *(event.value for event in SignInEvent),
 )
-"""What matters on its own flip's page alone."""
+"""What matters on its own flip's page alone, or in the trail alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,11 @@ _SEVERITIES = {
     "clean": Mark("No findings", "check", Tone.GOOD),
     "unjudged": Mark("Not judged", "question", Tone.UNKNOWN),
 }
+_FACTORS = {
+    "on": Mark("On", "check", Tone.GOOD),
+    "off": Mark("None yet", "triangle", Tone.WARN),
+}
+_SESSIONS = {"this": Mark("This one", "full", Tone.GOOD)}
 
 MARKS: dict[str, dict[str, Mark]] = {
     "cell": _CELLS,
@@ -219,6 +224,8 @@ MARKS: dict[str, dict[str, Mark]] = {
     "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
+    "factor": _FACTORS,
+    "session": _SESSIONS,
 }
 
 
