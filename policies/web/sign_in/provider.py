@@ -25,7 +25,13 @@ from requests import RequestException
 
 from policies.actions.sessions import end_other_sessions
 from policies.actions.sign_in import follow_provider, note
-from policies.domain.sign_in import SignInEvent, factor_given_at, groups_named, our_groups
+from policies.domain.sign_in import (
+    NAME_LIMIT,
+    SignInEvent,
+    factor_given_at,
+    groups_named,
+    our_groups,
+)
 from policies.web.sign_in.accounts import where
 from policies.web.sign_in.id_token import BadToken, read_id_token
 from policies.web.sign_in.pages import refusal, refused
@@ -57,7 +63,7 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
     def openid_config(self) -> dict[str, Any]:
         known = self.__dict__.get("_checked")
         if known is None:
-            found = super().openid_config
+            found = self._fetch(self.get_provider().server_url)
             known = self.__dict__["_checked"] = _checked(found, provider_settings().issuer)
         return known
 
@@ -101,11 +107,10 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
         return found if isinstance(found, dict) else {}
 
 
-def _checked(config: object, issuer: str) -> dict[str, Any]:
-    if not isinstance(config, dict) or config.get("issuer") != issuer:
-        said = config.get("issuer") if isinstance(config, dict) else None
+def _checked(config: dict[str, Any], issuer: str) -> dict[str, Any]:
+    if config.get("issuer") != issuer:
         raise ProviderUnusable(
-            f"It calls itself {said}, and SECPROF_OIDC_ISSUER says {issuer}; both must be the same, to the letter."
+            f"It calls itself {config.get('issuer')}, and SECPROF_OIDC_ISSUER says {issuer}; both must be the same, to the letter."
         )
     for name in _ENDPOINTS:
         address = config.get(name)
@@ -122,7 +127,9 @@ def _login(adapter: OidcAdapter, request: HttpRequest, claims: dict[str, Any]) -
     if not kept.get("sub") or len(kept["sub"]) > 191:
         raise ProviderUnusable("Its token names nobody.")
     name = claims.get(oidc.name_claim)
-    kept["preferred_username"] = name.strip() if isinstance(name, str) else ""
+    # allauth would cut a longer one, and two people might come to share what is left.
+    fits = isinstance(name, str) and len(name) <= NAME_LIMIT
+    kept["preferred_username"] = name.strip() if fits else ""
     login: SocialLogin = adapter.get_provider().sociallogin_from_response(
         request, {"userinfo": kept}
     )
@@ -134,6 +141,7 @@ def _login(adapter: OidcAdapter, request: HttpRequest, claims: dict[str, Any]) -
         groups_named(claims, oidc.groups_claim),
         factor_at.timestamp() if factor_at else None,
     )
+    login.nonce = claims.get("nonce")
     return login
 
 
@@ -164,6 +172,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         return True
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        if sociallogin.nonce != sociallogin.state.get("nonce"):
+            raise ImmediateHttpResponse(
+                trouble(
+                    request, ProviderUnusable("Its token answers another sign-in than this one.")
+                )
+            )
         groups, factor_at = sociallogin.said
         oidc = provider_settings()
         if oidc.required_group and oidc.required_group not in groups:

@@ -6,6 +6,7 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.crypto import get_random_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from requests import RequestException
@@ -32,13 +33,20 @@ def leave(request: HttpRequest, provider_id: str) -> HttpResponse:
     provider.oauth2_adapter_class = OidcAdapter
     fresh = {"prompt": "login", "max_age": "0"} if request.POST.get("fresh") else {}
     wanted = provider_settings().factor_acr if fresh else ()
+    # PKCE binds the code to this browser, the nonce the token.
+    nonce = get_random_string(32)
     try:
         response = provider.redirect(
             request,
             # Never `connect`: what the address asks for does not count.
             process=AuthProcess.LOGIN,
             next_url=get_next_redirect_url(request),
-            auth_params={**fresh, **({"acr_values": " ".join(wanted)} if wanted else {})},
+            auth_params={
+                **fresh,
+                **({"acr_values": " ".join(wanted)} if wanted else {}),
+                "nonce": nonce,
+            },
+            nonce=nonce,
         )
     except (RequestException, OAuth2Error) as error:
         return trouble(request, error)
