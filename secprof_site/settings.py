@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from secprof_site import env
+from secprof_site import env, sign_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ = os.environ
@@ -64,6 +64,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django_htmx",
     "policies.apps.PoliciesConfig",
@@ -82,6 +88,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "policies.web.limits.Limits",
+    "allauth.account.middleware.AccountMiddleware",
+    "policies.web.sign_in.sessions.SessionLimits",
+    "policies.web.sign_in.second_factor.SecondFactor",
     "policies.web.errors.KnownErrors",
     "policies.web.gate.NeedsGrant",
 ]
@@ -122,6 +131,38 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# Signing in: what it does is in policies/web/sign_in, what people read about it in docs/sign-in.md.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+SECPROF_OIDC = sign_in.read_oidc(environ, plain_loopback=not PRODUCTION)
+SECPROF_SECOND_FACTOR_FOR = sign_in.read_second_factor_for(environ)
+SECPROF_SECOND_FACTOR_SECONDS = env.read_count(
+    environ, "SECPROF_SECOND_FACTOR_SECONDS", 900, minimum=30
+)
+CACHES = sign_in.caches(REDIS_URL, local=DEBUG)
+ALLAUTH_TRUSTED_PROXY_COUNT = env.read_count(environ, "SECPROF_TRUSTED_PROXIES", 0)
+ACCOUNT_ADAPTER = "policies.web.sign_in.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"login": "policies.web.sign_in.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_USERNAME_BLACKLIST = ["system", "anonymous"]
+MFA_ADAPTER = "policies.web.sign_in.factors.FactorAdapter"
+MFA_FORMS = {
+    "add_webauthn": "policies.web.sign_in.forms.AddPasskeyForm",
+    "authenticate_webauthn": "policies.web.sign_in.forms.GivePasskeyForm",
+    "login_webauthn": "policies.web.sign_in.forms.SignInPasskeyForm",
+    "reauthenticate_webauthn": "policies.web.sign_in.forms.ConfirmPasskeyForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+SOCIALACCOUNT_ADAPTER = "policies.web.sign_in.provider.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = sign_in.providers(SECPROF_OIDC)
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 
 LOGIN_URL = "policies:login"
 LOGIN_REDIRECT_URL = "/"
@@ -168,6 +209,9 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_AGE = env.read_count(environ, "SECPROF_SESSION_SECONDS", 12 * 3600, minimum=60)
 CSRF_TRUSTED_ORIGINS = list(env.read_list(environ, "SECPROF_TRUSTED_ORIGINS"))
+SECPROF_SESSION_IDLE_SECONDS = env.read_count(
+    environ, "SECPROF_SESSION_IDLE_SECONDS", 1800, minimum=60
+)
 # /healthz is asked by probes that speak plain HTTP to the container.
 SECURE_SSL_REDIRECT = PRODUCTION and env.read_flag(environ, "SECPROF_HTTPS_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
@@ -194,6 +238,8 @@ _SECRETS = [
     SECRET_KEY,
     *SECRET_KEY_FALLBACKS,
     *SECPROF_CREDENTIAL_KEYS,
+    *([SECPROF_OIDC.client_secret] if SECPROF_OIDC else []),
+    env.read_secret(environ, "SECPROF_TRAIL_KEY"),
     *(
         word
         for url in (DATABASE_URL, REDIS_URL)

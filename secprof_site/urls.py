@@ -2,7 +2,10 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("policies.web.urls"))]
+urlpatterns = [
+    path("", include("policies.web.urls")),
+    path("", include("policies.web.sign_in.urls")),
+]
 
 handler400 = "policies.web.errors.bad_request"
 handler403 = "policies.web.errors.not_allowed"

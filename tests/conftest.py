@@ -62,6 +62,14 @@ def _no_network() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _fresh_counts() -> None:
+    """Attempts are counted in a cache that would outlive its test."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _quick_passwords() -> Iterator[None]:
     """Argon2 is slow on purpose, and no test is about its strength."""

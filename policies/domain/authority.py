@@ -42,6 +42,7 @@ class Act(StrEnum):
     WRITE_PROFILE = "write or retire a profile"
     DECLARE_PROFILES = "declare which profiles lie on nodes"
     GRANT_ROLES = "grant or withdraw roles"
+    MANAGE_SIGN_IN = "end sessions or forget second factors of others"
 
 
 ALLOWED: dict[Act, frozenset[Role]] = {
@@ -66,6 +67,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.WRITE_PROFILE: frozenset({Role.ADMIN, Role.OPERATOR}),
     Act.DECLARE_PROFILES: frozenset({Role.ADMIN}),
     Act.GRANT_ROLES: frozenset({Role.ADMIN}),
+    Act.MANAGE_SIGN_IN: frozenset({Role.ADMIN}),
 }
 
 

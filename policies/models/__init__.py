@@ -24,6 +24,7 @@ from policies.models.observed import (
     ResultTally,
 )
 from policies.models.profile import Profile, ProfileVersion
+from policies.models.provider_group import ProviderGroup
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
 from policies.models.trail import KeptHead, TrailCheck, TrailHead
@@ -52,6 +53,7 @@ __all__ = [
     "PostureTally",
     "Profile",
     "ProfileVersion",
+    "ProviderGroup",
     "ReferencedProfile",
     "Rehearsal",
     "RehearsedWorkload",

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from policies.domain.lifecycle import StepKind
+from policies.domain.sign_in import SignInEvent
 from policies.domain.trail import GENESIS, TrailRecord, Unreadable, fits, json_line
 from policies.models import AuditEvent
 from policies.queries.reach import Reach
@@ -19,8 +20,9 @@ SMALL_VERBS = (
     *(f"rollout.{kind.value}" for kind in StepKind),
     "rollout.started",
     "rehearsal.requested",
+    *(event.value for event in SignInEvent),
 )
-"""What matters on its own flip's page alone."""
+"""What matters on its own flip's page alone, or in the trail alone."""
 LAST_PLACE = 2**63 - 2
 """Beyond it no database keeps a row."""
 

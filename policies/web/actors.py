@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q
+from django.utils import timezone
 
 from policies.domain.authority import (
     EVERYTHING,
@@ -14,13 +16,17 @@ from policies.domain.authority import (
     Role,
     denial,
     everywhere,
+    needs_second_factor,
 )
+from policies.domain.sign_in import unproven_acts
 from policies.models import Grant as GrantRow
 from policies.queries.grants import grant_of
 from policies.queries.reach import Reach, reach_of
 
 _KEPT = "_secprof_actor"
 _KEPT_REACH = "_secprof_reach"
+PROVEN_AT = "_secprof_proven_at"
+"""The attribute on which `policies.web.sign_in.second_factor` notes when the session gave a second factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Permit:
 
     allowed: bool
     reason: str = ""
+    wants_factor: bool = False
+    """Whether a second factor is all that lacks."""
 
 
 def actor_of(user: AbstractBaseUser | AnonymousUser) -> Actor:
@@ -42,7 +50,14 @@ def actor_of(user: AbstractBaseUser | AnonymousUser) -> Actor:
     grants = frozenset(grant_of(row) for row in rows.defer("cluster__credential"))
     if user.is_superuser:
         grants |= everywhere(Role.ADMIN)
-    actor = Actor(user.get_username(), user.pk, grants)
+    # A user who did not come with a session has proven nothing.
+    unproven = unproven_acts(
+        settings.SECPROF_SECOND_FACTOR_FOR,
+        proven_at=getattr(user, PROVEN_AT, None),
+        now=timezone.now(),
+        valid_seconds=settings.SECPROF_SECOND_FACTOR_SECONDS,
+    )
+    actor = Actor(user.get_username(), user.pk, grants, unproven)
     user.__dict__[_KEPT] = actor
     return actor
 
@@ -73,4 +88,5 @@ def permit(
 ) -> Permit:
     """Say whether the actor may do this: the same answer that guards the action."""
     reason = denial(actor, act, at=at, requested_by_id=requested_by_id)
-    return Permit(reason is None, reason or "")
+    wants = reason is not None and reason == needs_second_factor(actor, act)
+    return Permit(reason is None, reason or "", wants)

@@ -12,12 +12,14 @@ from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
+from redis.exceptions import RedisError
 
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError, EngineDown
-from policies.domain.authority import NotAllowed
+from policies.domain.authority import NotAllowed, SecondFactorNeeded
 from policies.domain.lifecycle import WrongState
 from policies.web.htmx import is_htmx
+from policies.web.sign_in.second_factor import lead_to_step_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,18 @@ EXPIRED = Trouble(
 
 
 def trouble_of(error: Exception) -> Trouble | None:
-    """Name the status and the words of a known error; None for any other."""
+    """Name the status and the words of a known error; None for any other.
+
+    Raises SecondFactorNeeded again: it is no trouble to show, but a way to go, and the middleware leads there.
+    """
+    if isinstance(error, SecondFactorNeeded):
+        raise error
+    if isinstance(error, RedisError):
+        return Trouble(
+            503,
+            "Signing in is not possible now",
+            "The cache that counts attempts does not answer. Try again in a minute; an admin should look at Redis.",
+        )
     if isinstance(error, NotAllowed):
         return Trouble(403, "You may not do this", str(error))
     if isinstance(error, WrongState):
@@ -84,6 +97,8 @@ class KnownErrors:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, SecondFactorNeeded):
+            return lead_to_step_up(request, error)
         trouble = _fragment_trouble(error) if is_htmx(request) else trouble_of(error)
         return None if trouble is None else respond_trouble(request, trouble)
 

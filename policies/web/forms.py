@@ -1,7 +1,6 @@
 """Small forms: they turn what was typed into clean values, and know no rule of the domain."""
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, UsernameField
 
 _PASTED = {"rows": 10, "class": "form-control mono", "spellcheck": "false", "autocomplete": "off"}
 
@@ -9,20 +8,6 @@ _PASTED = {"rows": 10, "class": "form-control mono", "spellcheck": "false", "aut
 def _text_input(**attributes: str) -> forms.TextInput:
     return forms.TextInput(
         attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false", **attributes}
-    )
-
-
-class SignInForm(AuthenticationForm):
-    """Name and password."""
-
-    username = UsernameField(
-        widget=forms.TextInput(attrs={"class": "form-control", "autofocus": True})
-    )
-    password = forms.CharField(
-        strip=False,
-        widget=forms.PasswordInput(
-            attrs={"class": "form-control", "autocomplete": "current-password"}
-        ),
     )
 
 

@@ -201,6 +201,11 @@ _SEVERITIES = {
     "clean": Mark("No findings", "check", Tone.GOOD),
     "unjudged": Mark("Not judged", "question", Tone.UNKNOWN),
 }
+_FACTORS = {
+    "on": Mark("On", "check", Tone.GOOD),
+    "off": Mark("None yet", "triangle", Tone.WARN),
+}
+_SESSIONS = {"this": Mark("This one", "full", Tone.GOOD)}
 
 _TRAILS = {
     "whole": Mark("Whole", "check", Tone.GOOD),
@@ -233,6 +238,8 @@ MARKS: dict[str, dict[str, Mark]] = {
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
     "trail": _TRAILS,
+    "factor": _FACTORS,
+    "session": _SESSIONS,
 }
 
 

@@ -2,7 +2,9 @@
 
 from django.urls import path
 
+from policies.web.sign_in import views as sign_in
 from policies.web.views import (
+    account,
     clusters,
     flips,
     grants,
@@ -29,8 +31,12 @@ app_name = "policies"
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", session.healthz, name="healthz"),
-    path("login/", session.login, name="login"),
-    path("logout/", session.logout, name="logout"),
+    path("login/", sign_in.sign_in, name="login"),
+    path("logout/", account.logout, name="logout"),
+    path("account/step-up/", account.step_up, name="step-up"),
+    path("account/sessions/", account.index, name="sessions"),
+    path("account/sessions/end-others/", account.end_others, name="sessions-end-others"),
+    path("account/sessions/<int:session_id>/end/", account.end_one, name="session-end"),
     path("theme/", session.theme, name="theme"),
     path("clusters/", clusters.index, name="clusters"),
     path("clusters/new/", clusters.new, name="cluster-new"),

@@ -83,11 +83,20 @@ _EXCEPTION = {
     "adopted": "adopted an exception from {variant} in {namespaces} on {cluster}",
     "removed": "removed an exception from {variant} in {namespaces} on {cluster}",
 }
-_SESSION = {
-    "signed_in": "signed in",
-    "signed_out": "signed out",
-    "refused": "was refused at sign-in",
-    "ended": "ended a session",
+_SIGN_IN = {
+    "done": "signed in {value}",
+    "failed": "was not let in {value}",
+    "out": "signed out",
+    "factor_added": "added {value} as a second factor",
+    "factor_removed": "removed {value}",
+    "factor_failed": "gave a wrong second factor {value}",
+    "codes_made": "made new recovery codes",
+    "code_used": "used a recovery code, {value}",
+    "confirmed": "confirmed with {value} that it is them",
+    "not_confirmed": "did not confirm {value} that it is them",
+    "password_changed": "changed their password",
+    "session_ended": "ended a session: {value}",
+    "groups_changed": "has other groups by the provider: {value}",
 }
 _TRAIL = {
     "exported": "exported the audit trail as {format}{filter}",
@@ -180,6 +189,10 @@ def _grant(event: Event, rest: str) -> str:
     return _filled(_GRANT.get(rest, ""), event, **said)
 
 
+def _sign_in(event: Event, rest: str) -> str:
+    return _filled(_SIGN_IN.get(rest, ""), event, value=_detail(event, "value"))
+
+
 def _trail(event: Event, rest: str) -> str:
     wanted = event.details.get("filter")
     parts = sorted(wanted.items()) if isinstance(wanted, dict) else []
@@ -206,7 +219,7 @@ FAMILIES: dict[str, Callable[[Event, str], str]] = {
     "rollout": _rollout,
     "grant": _grant,
     "exception": _simple(_EXCEPTION),
-    "session": _simple(_SESSION),
+    "sign_in": _sign_in,
     "trail": _trail,
     "row": _simple(_ROW),
 }

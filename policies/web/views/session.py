@@ -1,26 +1,14 @@
-"""Signing in and out, the theme, and the answer for probes."""
+"""The theme, and the answer for probes."""
 
-from django.conf import settings
-from django.contrib.auth import views as auth
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from policies.web.forms import SignInForm
 from policies.web.frame import THEME_COOKIE, THEMES
 from policies.web.gate import open_to_all
 from policies.web.htmx import SeeOther
 
 YEAR_SECONDS = 365 * 86400
-
-login = open_to_all(
-    auth.LoginView.as_view(
-        template_name="policies/session/login.html",
-        authentication_form=SignInForm,
-        redirect_authenticated_user=True,
-    )
-)
-logout = open_to_all(auth.LogoutView.as_view())
 
 
 @require_safe
