@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("policies", "0007_grants"),
+        ("policies", "0009_trail_is_a_chain"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

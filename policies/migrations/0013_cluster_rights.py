@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policies", "0009_trail_is_a_chain"),
+        ("policies", "0012_provider_groups"),
     ]
 
     operations = [

@@ -129,7 +129,7 @@ def _login(adapter: OidcAdapter, request: HttpRequest, claims: dict[str, Any]) -
     name = claims.get(oidc.name_claim)
     # allauth would cut a longer one, and two people might come to share what is left.
     fits = isinstance(name, str) and len(name) <= NAME_LIMIT
-    kept["preferred_username"] = name.strip() if fits else ""
+    kept["preferred_username"] = str(name).strip() if fits else ""
     login: SocialLogin = adapter.get_provider().sociallogin_from_response(
         request, {"userinfo": kept}
     )

@@ -1,5 +1,6 @@
 """The theme, and the answer for probes."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
