@@ -1,10 +1,10 @@
 """`manage.py export_trail`: rows of the audit trail by filter, as JSON lines or CSV, on stdout or in a file."""
 
-import sys
 from argparse import ArgumentParser
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -42,18 +42,21 @@ class Command(BaseCommand):
             since=_time("since", options["since"]),
             until=_time("until", options["until"]),
         )
-        before = note_export(wanted=wanted, form=options["format"], by=SYSTEM, now=timezone.now())
-        pieces = exported(wanted, form=options["format"], before=before)
-        if not options["output"]:
-            for piece in pieces:
-                self.stdout.write(piece, ending="")
-            return
-        try:
-            with Path(options["output"]).open("w", encoding="utf-8", newline="") as file:
-                file.writelines(pieces)
-        except OSError as error:
-            raise CommandError(f"{options['output']} cannot be written: {error}") from error
-        sys.stderr.write(f"Rows before {before} are in {options['output']}.\n")
+        with ExitStack() as opened:
+            # Nothing is noted for a file that cannot be written.
+            out = _opened(options["output"], opened) if options["output"] else self.stdout
+            before = note_export(
+                wanted=wanted, form=options["format"], by=SYSTEM, now=timezone.now()
+            )
+            for piece in exported(wanted, form=options["format"], before=before):
+                out.write(piece)
+
+
+def _opened(name: str, opened: ExitStack) -> TextIO:
+    try:
+        return opened.enter_context(Path(name).open("w", encoding="utf-8", newline=""))
+    except OSError as error:
+        raise CommandError(f"{name} cannot be written: {error}") from error
 
 
 def _time(name: str, text: str | None) -> datetime | None:

@@ -96,3 +96,32 @@ def test_every_variable_is_in_the_sample(monkeypatch: pytest.MonkeyPatch) -> Non
     sample = Path(SETTINGS).parents[1].joinpath("deploy", "env.sample").read_text()
     named = set(re.findall(r"^(?:# )?([A-Z_]+)=", sample, re.MULTILINE))
     assert {name for name in asked if not name.endswith("_FILE")} == named
+
+
+def test_trail_key_that_is_none_refuses_and_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="32 bytes in base64") as refusal:
+        settings_with(monkeypatch, {**PRODUCTION, "SECPROF_TRAIL_KEY": "short-secret"})
+
+    assert "short-secret" not in str(refusal.value)
+
+
+def test_trail_key_is_not_needed_and_an_installation_has_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_with(monkeypatch, PRODUCTION)
+
+    assert settings["SECPROF_TRAIL_KEY"] == ""
+    assert settings["SECPROF_INSTALLATION"] == "secprof.example"
+
+
+def test_trail_key_is_read_from_a_file_in_either_alphabet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("_" * 42 + "8=")
+
+    settings = settings_with(monkeypatch, {**PRODUCTION, "SECPROF_TRAIL_KEY_FILE": str(file)})
+
+    assert settings["SECPROF_TRAIL_KEY"] == "_" * 42 + "8="
