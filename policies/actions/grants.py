@@ -81,8 +81,8 @@ def withdraw(*, grant_id: int, by: Actor, now: datetime) -> None:
                 "Nobody would be left who is an admin on everything, and could ever give a role again. Give that to"
                 " somebody else first."
             )
+        Grant.objects.filter(pk=grant.pk).delete()
         _record("grant.withdrawn", grant, by=by, now=now)
-        grant.delete()
 
 
 def _role(role: str) -> Role:
