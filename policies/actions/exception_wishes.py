@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -11,6 +12,7 @@ from policies.domain.controls import Control
 from policies.domain.exemptions import ExceptionWish, WorkloadName, names_of
 from policies.domain.library import Target
 from policies.domain.lifecycle import ExceptionStatus
+from policies.domain.objects import WorkloadKind
 from policies.domain.wishes import draft_problems, end_problems, problems_of, workload_problems
 from policies.models import ExceptionRequest, ObservedWorkload, Variant
 from policies.queries.specs import current_revisions, written_spec
@@ -64,6 +66,18 @@ def columns_of(wish: ExceptionWish) -> dict[str, Any]:
     }
 
 
+def wished_row(wish: ExceptionWish, person_id: int) -> ExceptionRequest:
+    """Make a row of a wish that is not to be stored: its key is all zeros."""
+    return ExceptionRequest(
+        pk=UUID(int=0),
+        variant=wished_variant(wish),
+        namespace=wish.namespace,
+        status=ExceptionStatus.DRAFT.value,
+        requested_by_id=person_id,
+        **columns_of(wish),
+    )
+
+
 def create_row(
     variant: Variant,
     wish: ExceptionWish,
@@ -111,9 +125,17 @@ def not_there(
     variant: Variant, namespace: str, workloads: list[dict[str, str]]
 ) -> tuple[WorkloadName, ...]:
     """Name the workloads that the last collection did not find: what is refused may never have been there."""
+    there = workloads_there(variant, namespace)
+    return tuple(each for each in names_of(workloads) if each not in there)
+
+
+def workloads_there(variant: Variant, namespace: str) -> frozenset[WorkloadName]:
+    """Name the top-level workloads that the last collection found."""
     seen = ObservedWorkload.objects.filter(cluster_id=variant.cluster_id, namespace=namespace)
-    there = set(seen.values_list("top_kind", "top_name"))
-    return tuple(each for each in names_of(workloads) if (each.kind.value, each.name) not in there)
+    tops = seen.values_list("top_kind", "top_name").distinct()
+    return frozenset(
+        WorkloadName(WorkloadKind(kind), name) for kind, name in tops if kind in set(WorkloadKind)
+    )
 
 
 def agreed_workloads(

@@ -5,14 +5,19 @@ when it is carried out (`policies.actions.exception_rollouts`), and made anew wh
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from policies import dispatch
 from policies.actions import audit
+from policies.actions.connections import connected
 from policies.actions.errors import Busy, Refused
+from policies.actions.exception_planning import ExceptionPlan, check_honoured, plan_exception
+from policies.actions.exception_rollouts import begin_if_free
 from policies.actions.exception_rows import (
     change,
     check_revision,
@@ -31,16 +36,21 @@ from policies.actions.exception_wishes import (
     lapses_at,
     refuse,
     told,
+    wished_row,
     wished_variant,
+    workloads_there,
 )
 from policies.domain.authority import SYSTEM, Act, Actor, require
-from policies.domain.exemptions import ExceptionWish, WorkloadName
-from policies.domain.lifecycle import ExceptionStatus, WrongState, check_exception
+from policies.domain.exceptions import also_covers
+from policies.domain.exemptions import ExceptionWish, Exemption, WorkloadName
+from policies.domain.lifecycle import ExceptionStatus, FlipVerb, WrongState, check_exception
+from policies.domain.plans import Plan
 from policies.domain.wishes import draft_problems
 from policies.models import ExceptionRequest
+from policies.queries.exempted import exemption_of
 from policies.queries.places import places_of
 
-NEVER_WRITTEN = "It was never written to the cluster."
+WEB_PATIENCE_SECONDS = 10.0
 _NO_DECISION: dict[str, Any] = {
     "decided_by_id": None,
     "decided_at": None,
@@ -51,6 +61,66 @@ _NO_DECISION: dict[str, Any] = {
     "attempt_count": 0,
     "closing_message": "",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionPreview:
+    """What an exception would be, and whom it would cover, as things are now."""
+
+    plan: Plan
+    honoured: bool | None
+    """Whether the engine would heed it; None when only the proof can tell."""
+    support: str
+    """Which settings decide that, and which to change; empty for a native policy."""
+    not_there: tuple[WorkloadName, ...]
+    """Asked for, and not found by the last collection."""
+    also_covers: tuple[WorkloadName, ...]
+    """Not asked for, and covered all the same."""
+
+
+def preview_exception(
+    *,
+    wish: ExceptionWish | None = None,
+    exception_id: UUID | None = None,
+    workloads: Collection[WorkloadName] | None = None,
+    ends_at: datetime | None = None,
+    by: Actor,
+    now: datetime,
+) -> ExceptionPreview:
+    """Plan a wish, or an exception that was asked for, in full or as it would be agreed to; write nothing.
+
+    Raises Refused with everything that is not right, ClusterError.
+    """
+    if wish is not None:
+        row = wished_row(wish, by.person_id)
+    elif exception_id is not None:
+        row = find_exception(exception_id)
+    else:
+        raise Refused("Say what to look at.")
+    require(by, Act.VIEW, at=exception_places(row))
+    if wish is not None:
+        check_wish(wish, row.variant, now=now)
+    exemption = exemption_of(row)
+    if wish is None and row.status == ExceptionStatus.REQUESTED:
+        exemption = replace(
+            exemption,
+            workloads=agreed_workloads(row, workloads),
+            ends_at=agreed_end(row, ends_at, now=now),
+        )
+    planned = _planned(row, exemption, now=now)
+    there = workloads_there(row.variant, row.namespace)
+    return ExceptionPreview(
+        plan=planned.plan,
+        honoured=planned.honoured,
+        support=planned.support,
+        not_there=tuple(each for each in exemption.workloads if each not in there),
+        also_covers=also_covers(exemption, there),
+    )
+
+
+def _planned(row: ExceptionRequest, exemption: Exemption, *, now: datetime) -> ExceptionPlan:
+    with connected(row.variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
+        return plan_exception(gateway, row, FlipVerb.EXEMPT, exemption=exemption, now=now)
 
 
 def save_draft(
@@ -128,7 +198,6 @@ def edit(
         check_exception(ExceptionStatus(row.status), ExceptionStatus.REQUESTED)
     if row.status == ExceptionStatus.DRAFT:
         raise WrongState("This exception is a draft: save it, or ask for it.")
-    _check_untouched(row)
     check_revision(row, revision)
     check_same_place(row, wish)
     check_wish(wish, row.variant, now=now)
@@ -142,6 +211,7 @@ def edit(
             revision=revision + 1,
             lapses_at=lapses_at(now),
         )
+        _check_untouched(row)
         audit.record(
             "exception.edited",
             by=by,
@@ -163,9 +233,9 @@ def withdraw(*, exception_id: UUID, by: Actor, now: datetime) -> ExceptionReques
         requested_by_id=row.requested_by_id,
     )
     check_exception(ExceptionStatus(row.status), ExceptionStatus.WITHDRAWN)
-    _check_untouched(row)
     with transaction.atomic():
         move(row, ExceptionStatus.WITHDRAWN, closed_at=now, due_at=None)
+        _check_untouched(row)
         audit.record("exception.withdrawn", by=by, now=now, exception=row)
     return row
 
@@ -190,6 +260,9 @@ def approve(
         raise Refused("Say why you agree: the person who asked, and auditors, will read it.")
     agreed = agreed_workloads(row, workloads)
     end = agreed_end(row, ends_at, now=now)
+    exemption = replace(exemption_of(row), workloads=agreed, ends_at=end, approved_by=by.name)
+    planned = _planned(row, exemption, now=now)
+    check_honoured(planned)
     with transaction.atomic():
         move(
             row,
@@ -208,8 +281,25 @@ def approve(
             now=now,
             exception=row,
             message=row.comment,
-            details=told(row),
+            details={**told(row), "support": planned.support},
         )
+        begin_if_free(row, planned.plan, now=now)
+    return row
+
+
+def try_again(*, exception_id: UUID, by: Actor, now: datetime) -> ExceptionRequest:
+    """Have what was agreed to and not proven carried out once more."""
+    row = find_exception(exception_id)
+    require(by, Act.REQUEST_EXCEPTION, at=exception_places(row))
+    check_exception(ExceptionStatus(row.status), ExceptionStatus.APPROVED)
+    if row.status != ExceptionStatus.FAILED:
+        raise WrongState(f"This exception is {row.status}; it has not failed.")
+    if is_over(row, now):
+        raise Refused("Its end has come. Ask for it again.")
+    with transaction.atomic():
+        move(row, ExceptionStatus.APPROVED, due_at=now, attempt_count=0, closing_message="")
+        audit.record("exception.tried_again", by=by, now=now, exception=row)
+        dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=str(row.pk))
     return row
 
 
@@ -287,6 +377,9 @@ def _decidable(
 
 
 def _check_untouched(row: ExceptionRequest) -> None:
-    """Raise Refused when a worker is at it, or may have written it: what is on a cluster is ended there."""
+    """Raise Refused when a worker is at it, or may have written it: what is on a cluster is ended there.
+
+    Asked after the row was changed, and so holds it: an attempt that began meanwhile is seen.
+    """
     if row.flips.exists():
         raise Refused("It is being carried out, or was: end it instead.")

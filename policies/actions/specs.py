@@ -10,7 +10,7 @@ from policies.cluster.gateway import (
     VALIDATING_POLICIES,
     Resource,
 )
-from policies.domain.exceptions import ExceptionKind
+from policies.domain.exceptions import EXCEPTION_KIND, ExceptionKind
 from policies.domain.library import Target
 from policies.queries.specs import OBJECT_KINDS
 
@@ -24,6 +24,8 @@ _EXCEPTIONS = {ExceptionKind(resource.group): resource for resource in EXCEPTION
 
 def resource_of(kind: str, api_version: str) -> Resource:
     """Say how the API addresses one kind of object in one version."""
+    if kind == EXCEPTION_KIND:
+        return exception_resource(ExceptionKind(api_version.partition("/")[0]), api_version)
     return replace(_RESOURCES[kind], version=api_version.rsplit("/", 1)[1])
 
 

@@ -143,7 +143,9 @@ EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
             ExceptionStatus.ENDED,
         }
     ),
-    ExceptionStatus.FAILED: frozenset({ExceptionStatus.APPROVED, ExceptionStatus.ENDING}),
+    ExceptionStatus.FAILED: frozenset(
+        {ExceptionStatus.APPROVED, ExceptionStatus.ENDING, ExceptionStatus.ENDED}
+    ),
     ExceptionStatus.IN_FORCE: frozenset({ExceptionStatus.ENDING}),
     ExceptionStatus.ENDING: frozenset({ExceptionStatus.ENDED}),
     ExceptionStatus.DECLINED: frozenset(),

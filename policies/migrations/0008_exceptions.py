@@ -115,6 +115,11 @@ class Migration(migrations.Migration):
                 max_length=20,
             ),
         ),
+        migrations.AlterField(
+            model_name="rolloutstep",
+            name="object_name",
+            field=models.CharField(blank=True, max_length=330),
+        ),
         migrations.AddField(
             model_name="exceptionrequest",
             name="decided_by",

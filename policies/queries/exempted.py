@@ -1,10 +1,13 @@
 """From the rows of exceptions to what they exempt."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from policies.domain.controls import in_order
 from policies.domain.exemptions import Exemption, names_of
-from policies.models import ExceptionRequest
+from policies.domain.library import Target, VariantSpec
+from policies.models import DesiredRevision, ExceptionRequest, Variant, VariantRevision
+from policies.queries.specs import spec_of_revision
 
 
 def exemption_of(row: ExceptionRequest) -> Exemption:
@@ -28,3 +31,13 @@ def exemptions_of(ids: Iterable[str]) -> tuple[Exemption, ...]:
     """Give what the exceptions with these ids exempt, in the order of their keys."""
     rows = ExceptionRequest.objects.filter(pk__in=list(ids)).select_related("decided_by")
     return tuple(sorted((exemption_of(row) for row in rows), key=lambda each: each.key))
+
+
+def exempting_spec(
+    variant: Variant, wish: VariantRevision, current: DesiredRevision | None
+) -> VariantSpec:
+    """Read what was wanted at one revision, with whom the cluster exempts by now where the policy itself says so."""
+    spec = spec_of_revision(variant, wish)
+    if spec.target is not Target.NATIVE or current is None or not current.exempted:
+        return spec
+    return replace(spec, exemptions=exemptions_of(current.exempted))
