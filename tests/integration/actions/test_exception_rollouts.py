@@ -1,14 +1,13 @@
 """Exceptions on the sandbox, for every kind of policy: put into force, ended, and proven each time."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from policies.actions import exception_ends, exception_rollouts, exceptions, flips
+from policies.actions import exception_rollouts, exceptions
 from policies.actions.errors import Refused
 from policies.domain.lifecycle import ExceptionStatus, FlipStatus, FlipVerb, RolloutStatus
-from policies.models import AuditEvent, DesiredRevision, ExceptionRequest, Stage, Variant
+from policies.models import AuditEvent, ExceptionRequest, Stage, Variant
 from policies.queries.evidence import has_drifted
 from policies.queries.specs import current_revisions
 from tests.integration.actions.conftest import SandboxWorld
@@ -25,7 +24,6 @@ from tests.integration.actions.excepting import (
     last_flip,
     owner_of,
 )
-from tests.world import BAD, deployment
 
 pytestmark = pytest.mark.django_db
 
@@ -119,7 +117,7 @@ def test_later_flips_keep_what_is_exempt(world: SandboxWorld, target: str) -> No
     for flip in (
         lambda: world.flip(variant, FlipVerb.ENFORCE, "team-b", override="agreed"),
         lambda: world.flip(
-            world.edit(variant, excluded_labels={"legacy": "yes"}), FlipVerb.INSTALL, override="yes"
+            world.edit(variant, message="Ask the platform team."), FlipVerb.INSTALL, override="yes"
         ),
         lambda: world.roll_back(variant, "team-b"),
     ):
