@@ -9,7 +9,16 @@ from celery import shared_task
 from django.utils import timezone
 
 from policies import dispatch
-from policies.actions import collection, flips, rehearsals, rollouts, trail
+from policies.actions import (
+    collection,
+    exception_ends,
+    exception_rollouts,
+    exceptions,
+    flips,
+    rehearsals,
+    rollouts,
+    trail,
+)
 from policies.actions.errors import Busy
 from policies.domain.authority import SYSTEM
 
@@ -41,6 +50,14 @@ def run_rollout(*, rollout_id: str, **_: object) -> None:
     rollouts.run(rollout_id=UUID(rollout_id), worker=worker, clock=timezone.now, sleep=time.sleep)
 
 
+@shared_task(
+    name=dispatch.CARRY_OUT_EXCEPTION, soft_time_limit=280, time_limit=300, ignore_result=True
+)
+def carry_out_exception(*, exception_id: str, **_: object) -> None:
+    """Begin what is due for one exception."""
+    exception_rollouts.carry_out(exception_id=UUID(exception_id), now=timezone.now())
+
+
 @shared_task(name=dispatch.REHEARSE, soft_time_limit=280, time_limit=300, ignore_result=True)
 def rehearse(*, rehearsal_id: str, **_: object) -> None:
     """Run one rehearsal."""
@@ -49,7 +66,7 @@ def rehearse(*, rehearsal_id: str, **_: object) -> None:
 
 @shared_task(name="policies.tasks.reconcile", ignore_result=True)
 def reconcile(**_: object) -> None:
-    """Send what nobody is at: rollouts and rehearsals without a worker; end runs and rehearsals that lost theirs."""
+    """Send what nobody is at: rollouts, rehearsals and exceptions without a worker; end runs that lost theirs."""
     now = timezone.now()
     collection.abandon_lost_runs(now=now)
     rehearsals.abandon_lost(now=now)
@@ -57,12 +74,18 @@ def reconcile(**_: object) -> None:
         dispatch.enqueue(dispatch.RUN_ROLLOUT, rollout_id=rollout_id)
     for rehearsal_id in rehearsals.waiting_rehearsals(now=now):
         dispatch.enqueue(dispatch.REHEARSE, rehearsal_id=rehearsal_id)
+    for exception_id in exception_rollouts.due_exceptions(now=now):
+        dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=exception_id)
 
 
 @shared_task(name="policies.tasks.expire", ignore_result=True)
 def expire(**_: object) -> None:
-    """Let requests lapse that nobody decided on."""
-    flips.lapse_old_requests(now=timezone.now())
+    """Let requests lapse that nobody decided on, end what has had its time, and announce what soon will."""
+    now = timezone.now()
+    flips.lapse_old_requests(now=now)
+    exceptions.lapse_unanswered(now=now)
+    exception_ends.end_expired(now=now)
+    exception_ends.announce_ends(now=now)
 
 
 @shared_task(

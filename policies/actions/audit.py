@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from policies.domain.authority import Actor
 from policies.domain.trail import TrailRecord, plain, plain_text, sealed
-from policies.models import AuditEvent, Cluster, Flip, TrailHead
+from policies.models import AuditEvent, Cluster, ExceptionRequest, Flip, TrailHead
 from policies.queries.trail_chain import row_of
 
 
@@ -31,15 +31,20 @@ def record(
     variant: str = "",
     namespaces: Sequence[str] = (),
     flip: Flip | None = None,
-    exception_id: str = "",
+    exception: ExceptionRequest | None = None,
     outcome: str = "ok",
     message: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Append who did what, when, to what, and how it ended; a flip brings its own names and digest.
+    """Append who did what, when, to what, and how it ended.
 
+    A flip brings its own names, its digest, and the exception that it carries out; an exception brings its own names.
     Raises TrailClosed, and the caller's transaction fails with it.
     """
+    if exception is not None:
+        cluster = exception.variant.cluster
+        variant = exception.variant.name
+        namespaces = [exception.namespace]
     if flip is not None:
         cluster = flip.variant.cluster
         variant = flip.variant.name
@@ -54,7 +59,7 @@ def record(
             variant=plain_text(variant),
             namespaces=tuple(plain_text(namespace) for namespace in namespaces),
             flip_id=str(flip.id) if flip else "",
-            exception_id=plain_text(exception_id),
+            exception_id=_exception_id(flip, exception),
             plan_digest=flip.plan_digest if flip else "",
             outcome=plain_text(outcome),
             message=plain_text(message),
@@ -62,6 +67,11 @@ def record(
             previous_hash="",
         )
     )
+
+
+def _exception_id(flip: Flip | None, exception: ExceptionRequest | None) -> str:
+    found = exception.pk if exception else flip.exception_id if flip else None
+    return str(found) if found else ""
 
 
 def _append(unplaced: TrailRecord) -> AuditEvent:

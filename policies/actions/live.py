@@ -11,9 +11,11 @@ from policies.actions.errors import Refused
 from policies.actions.specs import resource_of, resources_of
 from policies.cluster.errors import Conflict, NotFound
 from policies.cluster.gateway import Gateway, Manifest, Resource, Verb, Write
+from policies.domain.exceptions import EXCEPTION_KIND, exception_digest
 from policies.domain.library import ObjectRole, Target, VariantSpec
 from policies.domain.observed import ObservedPolicy as PolicyRecord
-from policies.domain.observed import read_policy
+from policies.domain.observed import policy_digest, read_policy
+from policies.domain.plans import ABSENT
 
 T = TypeVar("T")
 
@@ -84,7 +86,13 @@ def _read_kind(gateway: Gateway, spec: VariantSpec, resource: Resource, live: Li
 
 
 def write_of(
-    kind: str, api_version: str, name: str, wanted: Manifest | None, before: Manifest | None
+    kind: str,
+    api_version: str,
+    name: str,
+    wanted: Manifest | None,
+    before: Manifest | None,
+    *,
+    namespace: str = "",
 ) -> Write:
     """Make the guarded change that leads from the object as it was read to the one that is wanted."""
     meta = before["metadata"] if before else {}
@@ -96,7 +104,17 @@ def write_of(
         manifest=wanted,
         uid=meta.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),
+        namespace=namespace,
     )
+
+
+def digest_of(manifest: Manifest | None) -> str:
+    """Hash what decides what an object does: a policy, a binding or an exception; `absent` when there is none."""
+    if manifest is None:
+        return ABSENT
+    if manifest.get("kind") == EXCEPTION_KIND:
+        return exception_digest(manifest)
+    return policy_digest(manifest)
 
 
 def despite_conflicts(attempt: Callable[[], T]) -> T:

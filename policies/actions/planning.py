@@ -27,7 +27,8 @@ from policies.models import (
     VariantRevision,
 )
 from policies.queries.evidence import has_drifted, load_evidence
-from policies.queries.specs import current_revisions, spec_of_revision
+from policies.queries.exemption_rows import exempting_spec
+from policies.queries.specs import current_revisions
 
 NEIGHBOURS_ASKED = 8
 """Namespaces that are tried as the neighbour of the proof, before a plan goes without one."""
@@ -93,7 +94,7 @@ def _question(
     current = current_revisions([variant]).get(variant.pk)
     is_install = verb is FlipVerb.INSTALL
     wish = _newest(variant) if is_install or current is None else current.compiled_from
-    spec = spec_of_revision(variant, wish)
+    spec = exempting_spec(variant, wish, current)
     return _Question(
         gateway=gateway,
         variant=variant,

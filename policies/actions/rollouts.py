@@ -16,7 +16,9 @@ from django.db.models import F, Q
 from policies import dispatch
 from policies.actions import audit
 from policies.actions.connections import connected
-from policies.actions.steps import Outcome, StaleGround, StepFailed, StepRun, take_step
+from policies.actions.exception_outcomes import settle_exception
+from policies.actions.step_run import Outcome, StaleGround, StepFailed, StepRun
+from policies.actions.steps import take_step
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import SYSTEM
 from policies.domain.lifecycle import (
@@ -141,7 +143,10 @@ def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Cla
         if not claimed:
             return None
         rollout = Rollout.objects.select_related(
-            "flip__variant__cluster", "variant__cluster", "revision__compiled_from"
+            "flip__variant__cluster",
+            "flip__exception",
+            "variant__cluster",
+            "revision__compiled_from",
         ).get(pk=rollout_id)
         if rollout.started_at is None:
             rollout.started_at = now
@@ -234,6 +239,7 @@ def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, 
         )
         if status is RolloutStatus.PROVEN:
             _write_stages(rollout, now)
+        settle_exception(rollout.flip, status, message, now=now)
         audit.record(
             f"rollout.{status.value}",
             by=SYSTEM,
@@ -248,7 +254,7 @@ def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, 
 
 def _write_stages(rollout: Rollout, now: datetime) -> None:
     flip = rollout.flip
-    if flip.verb == FlipVerb.INSTALL.value:
+    if flip.verb not in {FlipVerb.ENFORCE.value, FlipVerb.ROLLBACK.value}:
         return
     enforce = flip.verb == FlipVerb.ENFORCE.value
     value = Stage.Value.ENFORCE if enforce else Stage.Value.AUDIT

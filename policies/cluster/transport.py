@@ -103,14 +103,16 @@ class Transport:
             content = self._content(response)
         except LIBRARY_ERRORS as error:
             raise failure(error, host=self.host) from error
-        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            retry_after = response.headers.get("Retry-After", "")
-            raise refusal(response.status, content, retry_after=retry_after)
         warnings = (
             self._hidden(each.encode("latin-1", "replace")).decode("latin-1")
             for each in response.headers.getlist("Warning")
         )
         texts = warning_texts(warnings)
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            retry_after = response.headers.get("Retry-After", "")
+            refused = refusal(response.status, content, retry_after=retry_after)
+            refused.warnings = texts
+            raise refused
         return Reply(body=content, warnings=texts)
 
     def _content(self, response: BaseHTTPResponse) -> bytes:

@@ -10,6 +10,9 @@ class FlipVerb(StrEnum):
     """Put the Audit policy on the cluster."""
     ENFORCE = "enforce"
     ROLLBACK = "rollback"
+    EXEMPT = "exempt"
+    """Put an approved exception into force."""
+    END_EXEMPTION = "end-exemption"
 
 
 class FlipStatus(StrEnum):
@@ -61,6 +64,12 @@ class StepKind(StrEnum):
     PROVE_ADMITTED = "prove-admitted"
     PROVE_NEIGHBOUR = "prove-neighbour"
     PROVE_WARNED = "prove-warned"
+    PROVE_EXEMPT = "prove-exempt"
+    """A pod of an exempted workload that fails the policy is let through without a word."""
+    PROVE_NOT_EXEMPT = "prove-not-exempt"
+    """A pod beside it, as bad, is judged as ever."""
+    PROVE_JUDGED = "prove-judged"
+    """A pod that was exempted is judged again."""
 
 
 class StepStatus(StrEnum):
@@ -123,18 +132,19 @@ EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
             ExceptionStatus.LAPSED,
         }
     ),
-    # An edit voids the approval; what never came into force needs no end on the cluster.
+    # An edit voids the approval. What was never written is ended by word alone; what may have been, on the cluster.
     ExceptionStatus.APPROVED: frozenset(
         {
             ExceptionStatus.REQUESTED,
             ExceptionStatus.IN_FORCE,
             ExceptionStatus.FAILED,
             ExceptionStatus.WITHDRAWN,
+            ExceptionStatus.ENDING,
             ExceptionStatus.ENDED,
         }
     ),
     ExceptionStatus.FAILED: frozenset(
-        {ExceptionStatus.REQUESTED, ExceptionStatus.APPROVED, ExceptionStatus.ENDING}
+        {ExceptionStatus.APPROVED, ExceptionStatus.ENDING, ExceptionStatus.ENDED}
     ),
     ExceptionStatus.IN_FORCE: frozenset({ExceptionStatus.ENDING}),
     ExceptionStatus.ENDING: frozenset({ExceptionStatus.ENDED}),
@@ -144,6 +154,8 @@ EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
     ExceptionStatus.ENDED: frozenset(),
 }
 
+EXEMPTING_VERBS = frozenset({FlipVerb.EXEMPT, FlipVerb.END_EXEMPTION})
+"""What is asked for by an exception, and by nothing else."""
 OPEN_FLIP_STATUSES = frozenset(s for s, following in FLIP_TRANSITIONS.items() if following)
 ACTIVE_ROLLOUT_STATUSES = frozenset(s for s, following in ROLLOUT_TRANSITIONS.items() if following)
 
@@ -156,6 +168,12 @@ def check_flip(current: FlipStatus, wanted: FlipStatus) -> None:
     """Raise WrongState unless a flip may go from one status to the other."""
     if wanted not in FLIP_TRANSITIONS[current]:
         raise WrongState(f"This flip is {current}; it cannot become {wanted} any more.")
+
+
+def check_exception(current: ExceptionStatus, wanted: ExceptionStatus) -> None:
+    """Raise WrongState unless an exception may go from one status to the other."""
+    if wanted not in EXCEPTION_TRANSITIONS[current]:
+        raise WrongState(f"This exception is {current}; it cannot become {wanted} any more.")
 
 
 def flips_that_may_become(wanted: FlipStatus) -> tuple[FlipStatus, ...]:

@@ -1,4 +1,4 @@
-"""Flips: requests to install a variant, or to move it to another stage in some namespaces."""
+"""Flips: requests to install a variant, to move it to another stage in some namespaces, or to carry out an exception."""
 
 import uuid
 
@@ -17,7 +17,15 @@ class Flip(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="flips")
-    verb = models.CharField(max_length=10, choices=[(v.value, v.value) for v in FlipVerb])
+    exception = models.ForeignKey(
+        "policies.ExceptionRequest",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="flips",
+    )
+    """What it puts into force or ends; None for every other flip."""
+    verb = models.CharField(max_length=20, choices=[(v.value, v.value) for v in FlipVerb])
     namespaces = models.JSONField()
     """Sorted names; empty for an install."""
     reason = models.TextField(blank=True)
@@ -54,7 +62,7 @@ class Flip(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(decided_by__isnull=False)
-                | models.Q(verb="rollback")
+                | models.Q(verb__in=["rollback", "end-exemption"])
                 | ~models.Q(status__in=["approved", "rolling", "proven", "failed"]),
                 name="only_a_rollback_goes_ahead_alone",
             ),
@@ -65,8 +73,18 @@ class Flip(models.Model):
             models.UniqueConstraint(
                 fields=["variant"],
                 condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)])
-                & ~models.Q(verb="rollback"),
+                & models.Q(verb__in=["install", "enforce"]),
                 name="one_open_flip_per_variant",
+            ),
+            models.UniqueConstraint(
+                fields=["exception"],
+                condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)]),
+                name="one_open_flip_per_exception",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(exception__isnull=False, verb__in=["exempt", "end-exemption"])
+                | models.Q(exception__isnull=True, verb__in=["install", "enforce", "rollback"]),
+                name="a_flip_that_exempts_has_its_exception",
             ),
         ]
         indexes = [models.Index(fields=["status", "lapses_at"])]

@@ -59,7 +59,7 @@ class RolloutStep(models.Model):
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in StepKind])
     object_kind = models.CharField(max_length=63, blank=True)
-    object_name = models.CharField(max_length=253, blank=True)
+    object_name = models.CharField(max_length=330, blank=True)
     namespace = models.CharField(max_length=63, blank=True)
     status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in StepStatus])
     started_at = models.DateTimeField(null=True, blank=True)
