@@ -9,6 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from redis.exceptions import ConnectionError as RedisDown
 
 from policies.models import AuditEvent
+from policies.web.sign_in.accounts import UNKNOWN_ADDRESS
 from tests import factories
 from tests.signing import code, give_app, newest, sign_in, signed_in, verbs
 
@@ -131,6 +132,39 @@ def test_forwarded_address_is_taken_from_the_trusted_proxy(client: Client, setti
     )
 
     assert newest("sign_in.failed").details["address"] == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    "header", ["", "203.0.113.9", "junk, junk", ", ", "203.0.113.9, 999.1.1.1"]
+)
+def test_forwarded_address_that_cannot_be_is_the_senders_own(
+    client: Client, settings: Any, header: str
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2 if header == "203.0.113.9" else 1
+
+    sent = {"X-Forwarded-For": header} if header else {}
+    response = client.post("/login/", {"username": "eve", "password": "wrong"}, headers=sent)
+
+    assert response.status_code == 200
+    assert newest("sign_in.failed").details["address"] == "127.0.0.1"
+
+
+def test_visitor_over_a_unix_socket_has_no_address(client: Client) -> None:
+    client.post("/login/", {"username": "eve", "password": "wrong"}, REMOTE_ADDR="")
+
+    assert newest("sign_in.failed").details["address"] == UNKNOWN_ADDRESS
+
+
+@pytest.mark.parametrize("odd", ["\x00", "é" * 6, "1" * 19, " ", "\uff11" * 6])
+def test_second_factor_odd_code_is_refused(client: Client, odd: str) -> None:
+    give_app(factories.user("approver"))
+    sign_in(client, "approver")
+
+    response = client.post("/login/second-factor/", {"code": odd})
+
+    assert response.status_code == 200
+    assert "field-error" in response.text
+    assert client.get("/").status_code == 302
 
 
 def test_cache_that_does_not_answer_is_said(

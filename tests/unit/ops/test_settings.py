@@ -47,6 +47,10 @@ def test_production_complete_starts_hardened(monkeypatch: pytest.MonkeyPatch) ->
     assert not settings["DEBUG"]
     assert settings["SESSION_COOKIE_SECURE"]
     assert settings["CSRF_COOKIE_SECURE"]
+    assert settings["SESSION_COOKIE_NAME"].startswith("__Host-")
+    assert settings["CSRF_COOKIE_NAME"].startswith("__Host-")
+    assert settings["CACHES"]["default"]["LOCATION"] == ["redis://broker.example:6379/0"]
+    assert settings["SECPROF_OIDC"] is None
     assert settings["SECURE_SSL_REDIRECT"]
     assert settings["SECPROF_CREDENTIAL_KEYS"] == ("newest", "older")
     assert not settings["SECPROF_ALLOW_LOOPBACK_CLUSTERS"]
