@@ -61,12 +61,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().validation_error(code, *args)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        typed = str(credentials.get("username", ""))
+        found = User.objects.filter(username__iexact=typed).first()
+        # A name that is nobody's may be a password typed into the wrong field.
         note(
             SignInEvent.FAILED,
-            person=str(credentials.get("username", "")),
+            person=found.get_username() if found else "",
             now=timezone.now(),
             outcome="refused",
             value="by password",
+            typed="" if found else f"{typed[:2]}…",
             **where(request),
         )
 
