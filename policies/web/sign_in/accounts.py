@@ -5,13 +5,14 @@ allauth calls this adapter; what it does not offer a hook for is in `receivers`.
 
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.authentication import get_authentication_records
-from allauth.core.internal.httpkit import authenticated_user
+from allauth.core.internal.httpkit import authenticated_user, clean_client_ip
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -22,6 +23,8 @@ from policies.domain.sign_in import SignInEvent, device
 from policies.web.sign_in import second_factor
 from policies.web.sign_in.pages import refusal, throttled
 
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - no address to listen on
+"""A visitor over a Unix socket, without a proxy that says from where."""
 _THROTTLED = frozenset({"too_many_login_attempts", "rate_limited"})
 _WAYS = {
     "password": "password",
@@ -42,6 +45,13 @@ class AccountAdapter(DefaultAccountAdapter):
         "enter_current_password": "This is not your present password.",
     }
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        try:
+            return str(super().get_client_ip(request))
+        except (ImproperlyConfigured, PermissionDenied):
+            # Fewer proxies than there should be, or a header that is no address: whoever sent it came around them.
+            return clean_client_ip(request.META.get("REMOTE_ADDR") or "") or UNKNOWN_ADDRESS
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
@@ -51,12 +61,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().validation_error(code, *args)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        typed = str(credentials.get("username", ""))
+        found = User.objects.filter(username__iexact=typed).first()
+        # A name that is nobody's may be a password typed into the wrong field.
         note(
             SignInEvent.FAILED,
-            person=str(credentials.get("username", "")),
+            person=found.get_username() if found else "",
             now=timezone.now(),
             outcome="refused",
             value="by password",
+            typed="" if found else f"{typed[:2]}…",
             **where(request),
         )
 
@@ -121,7 +135,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 def where(request: HttpRequest) -> dict[str, str]:
     """Say from where a request comes, for the trail."""
-    adapter = DefaultAccountAdapter()
+    adapter = get_adapter()
     return {
         "address": adapter.get_client_ip(request),
         "device": device(adapter.get_http_user_agent(request)),

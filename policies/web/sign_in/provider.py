@@ -128,8 +128,8 @@ def _login(adapter: OidcAdapter, request: HttpRequest, claims: dict[str, Any]) -
         raise ProviderUnusable("Its token names nobody.")
     name = claims.get(oidc.name_claim)
     # allauth would cut a longer one, and two people might come to share what is left.
-    fits = isinstance(name, str) and len(name) <= NAME_LIMIT
-    kept["preferred_username"] = str(name).strip() if fits else ""
+    text = name.strip() if isinstance(name, str) else ""
+    kept["preferred_username"] = text if len(text) <= NAME_LIMIT else ""
     login: SocialLogin = adapter.get_provider().sociallogin_from_response(
         request, {"userinfo": kept}
     )

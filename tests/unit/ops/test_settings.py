@@ -41,6 +41,27 @@ def test_production_without_one_variable_refuses_and_names_it(
     assert named == [missing]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        (
+            "SECPROF_OIDC_ISSUER",
+            "https://id.example",
+            "lacks SECPROF_OIDC_CLIENT_ID, SECPROF_OIDC_C",
+        ),
+        ("SECPROF_OIDC_REQUIRED_GROUP", "staff", "lacks SECPROF_OIDC_ISSUER"),
+        ("SECPROF_SECOND_FACTOR_FOR", "approving", "SECPROF_SECOND_FACTOR_FOR holds approving"),
+        ("SECPROF_TRUSTED_PROXIES", "-1", "SECPROF_TRUSTED_PROXIES must be at least 0"),
+        ("REDIS_URL", "amqp://broker.example", "REDIS_URL must begin with redis://"),
+    ],
+)
+def test_production_with_half_a_sign_in_refuses_and_says_what_lacks(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match=says):
+        settings_with(monkeypatch, PRODUCTION | {name: value})
+
+
 def test_production_complete_starts_hardened(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with(monkeypatch, PRODUCTION)
 
@@ -51,6 +72,8 @@ def test_production_complete_starts_hardened(monkeypatch: pytest.MonkeyPatch) ->
     assert all(settings[name].startswith("__Host-") for name in cookies)
     assert settings["SECURE_HSTS_SECONDS"] >= 365 * 86400
     assert settings["SECURE_HSTS_INCLUDE_SUBDOMAINS"]
+    assert settings["CACHES"]["default"]["LOCATION"] == ["redis://broker.example:6379/0"]
+    assert settings["SECPROF_OIDC"] is None
     assert settings["SECURE_SSL_REDIRECT"]
     assert settings["SECPROF_CREDENTIAL_KEYS"] == ("newest", "older")
     assert not settings["SECPROF_ALLOW_LOOPBACK_CLUSTERS"]

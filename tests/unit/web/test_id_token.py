@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -29,10 +30,17 @@ KEYS = {
 }
 
 
-def token(key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "one", **changes: Any) -> str:
+def token(*args: Any, **changes: Any) -> Callable[[], str]:
+    """A token that is made when its test runs: it does not last."""
+    return lambda: made(*args, **changes)
+
+
+def made(key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "one", **changes: Any) -> str:
     now = time.time()
-    claims = {"iss": ISSUER, "aud": CLIENT, "sub": "s1", "iat": now, "exp": now + 60, **changes}
-    claims = {name: value for name, value in claims.items() if value is not None}
+    claims = {"iss": ISSUER, "aud": CLIENT, "sub": "s1", "iat": 0, "exp": 60, **changes}
+    # Times are told in seconds from now.
+    times = {name: now + claims[name] for name in ("iat", "exp") if claims[name] is not None}
+    claims = {name: value for name, value in (claims | times).items() if value is not None}
     return jwt.encode(claims, key, alg, headers={"kid": kid} if kid else {})
 
 
@@ -48,15 +56,15 @@ def read(text: str, keys: dict[str, Any] = KEYS) -> dict[str, Any]:
         token(EC_KEY, "ES256", "two"),
         token(aud=[CLIENT]),
         token(aud=[CLIENT, "other"], azp=CLIENT),
-        token(exp=time.time() - 10),
+        token(exp=-10),
     ],
 )
-def test_token_that_is_right_is_read(text: str) -> None:
-    assert read(text)["sub"] == "s1"
+def test_token_that_is_right_is_read(text: Callable[[], str]) -> None:
+    assert read(text())["sub"] == "s1"
 
 
 def test_token_without_key_id_takes_the_only_key() -> None:
-    assert read(token(kid=None), {"keys": KEYS["keys"][:1]})["sub"] == "s1"
+    assert read(made(kid=None), {"keys": KEYS["keys"][:1]})["sub"] == "s1"
 
 
 @pytest.mark.parametrize(
@@ -69,24 +77,26 @@ def test_token_without_key_id_takes_the_only_key() -> None:
         (token(None, "none"), "signed by none"),
         (token(EC_KEY, "ES256", "one"), "signature or form"),
         (token(kid="three"), "no key that fits"),
-        (token(exp=time.time() - 3600), "expired"),
-        (token(iat=time.time() + 3600), "signature or form"),
+        (token(exp=-3600), "expired"),
+        (token(iat=3600), "signature or form"),
         (token(exp=None), "signature or form"),
         (token(sub=None), "signature or form"),
         (token(iss="https://evil.example"), "another issuer"),
         (token(aud="other"), "another client"),
         (token(aud=[CLIENT, "other"]), "another client"),
         (token(aud=[CLIENT, "other"], azp="other"), "another client"),
-        ("a.b.c", "signature or form"),
-        ("", "signature or form"),
+        (lambda: "a.b.c", "signature or form"),
+        (lambda: "", "signature or form"),
     ],
 )
-def test_token_that_is_wrong_is_refused_with_its_reason(text: str, reason: str) -> None:
+def test_token_that_is_wrong_is_refused_with_its_reason(
+    text: Callable[[], str], reason: str
+) -> None:
     with pytest.raises(BadToken, match=reason):
-        read(text)
+        read(text())
 
 
 @pytest.mark.parametrize("keys", [{}, {"keys": 7}, {"keys": [7, "x"]}, {"keys": []}])
 def test_token_of_a_provider_without_keys_is_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(BadToken, match="no key that fits"):
-        read(token(), keys)
+        read(made(), keys)
