@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 # code SP agent SP "text" [SP "date"]; values of one header are parted by commas, which a text may hold too.
 _VALUE = re.compile(
-    r'\s*,?\s*\d{3} (?P<agent>\S+) "(?P<text>(?:[^"\\]|\\.)*)"(?: "[^"]*")?', re.DOTALL
+    r'[\s,]*\d{3} (?P<agent>\S+) "(?P<text>(?:[^"\\]|\\.)*)"(?: "[^"]*")?', re.DOTALL
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 

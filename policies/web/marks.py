@@ -90,6 +90,7 @@ _ENGINES = {
 _RIGHTS = {
     "held": Mark("Held", "check", Tone.GOOD),
     "lacking": Mark("Not held", "triangle", Tone.WARN),
+    "excess": Mark("More than it needs", "triangle", Tone.WARN),
     "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
 }
 _STRIPS = {

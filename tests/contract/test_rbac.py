@@ -110,7 +110,11 @@ def test_read_only_collects_everything_and_its_page_says_what_it_lacks(
     client = Client()
     client.force_login(factories.user("viewer"))
     text = client.get(f"/clusters/{world.cluster.pk}/").text
-    for words in ("Not held", "create clusterpolicies.kyverno.io", "deploy/rbac/probe.yaml"):
+    for words in (
+        "Not held",
+        "create, update, delete clusterpolicies.kyverno.io",
+        "deploy/rbac/probe.yaml",
+    ):
         assert words in text
 
 

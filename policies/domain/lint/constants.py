@@ -11,8 +11,10 @@ from typing import Any
 from policies.domain.lint.policy import CONTROLLERS
 from policies.domain.lint.reading import Steps, items, mapping, mappings, word
 
-_WHOLE = re.compile(r"\s*\{\{\s*(.+?)\s*\}\}\s*", re.DOTALL)
-_FALLBACK = re.compile(r"(?P<path>.+?)\s*\|\|\s*['\"`](?P<default>[^'\"`]*)['\"`]", re.DOTALL)
+LONGEST = 1000
+"""Characters of what is compared with wildcards."""
+
+_QUOTED = re.compile(r"['\"`]([^'\"`]*)['\"`]")
 _QUOTED_WILDCARD = re.compile(r"\\?\"[^\"\\]*[*?][^\"\\]*\\?\"")
 _PLAIN_PATH = re.compile(r"request\.(?:object|oldObject)\.spec\.([A-Za-z]+)\b")
 
@@ -27,7 +29,13 @@ def has_quoted_wildcard(text: str) -> bool:
 
 def expressions_in(text: str) -> tuple[str, ...]:
     """Give what stands between the braces of a text."""
-    return tuple(re.findall(r"\{\{(.+?)\}\}", text, re.DOTALL))
+    # By hand: an expression would look for the end of each of a million open braces.
+    found = []
+    at = text.find("{{")
+    while at >= 0 and (end := text.find("}}", at + 3)) >= 0:
+        found.append(text[at + 2 : end])
+        at = text.find("{{", end + 2)
+    return tuple(found)
 
 
 def constant(key: object, kind: str) -> str | None:
@@ -36,11 +44,14 @@ def constant(key: object, kind: str) -> str | None:
         return None
     if "{{" not in key:
         return key
-    whole = _WHOLE.fullmatch(key)
-    fallback = _FALLBACK.fullmatch(whole.group(1)) if whole else None
-    if fallback is None or not _never_there(fallback["path"], kind):
+    whole = key.strip()
+    if not (whole.startswith("{{") and whole.endswith("}}")):
         return None
-    return fallback["default"]
+    path, _, otherwise = whole[2:-2].partition("||")
+    default = _QUOTED.fullmatch(otherwise.strip())
+    if default is None or not _never_there(path.strip(), kind):
+        return None
+    return default[1]
 
 
 def _never_there(path: str, kind: str) -> bool:
@@ -99,6 +110,8 @@ def _one(condition: Mapping[str, Any], kind: str) -> bool | None:
     wanted = _plain(condition.get("value"))
     if key is None or wanted is None:
         return None
+    if max(map(len, (key, *wanted))) > LONGEST:
+        return None  # no value of a field is that long, and patterns take long to compare
     operator = word(condition.get("operator"))
     is_among = any(fnmatchcase(key, w) or fnmatchcase(w, key) for w in wanted)
     if operator in _AMONG:

@@ -16,6 +16,7 @@ SIZE_LIMIT = 1024 * 1024
 """Bytes of one text: what one object may have on a cluster."""
 DEPTH_LIMIT = 64
 DOCUMENT_LIMIT = 500
+LONGEST_NUMBER = 40
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_CONTENT = re.compile(r"\s*(#.*|%.*)?")
@@ -199,7 +200,9 @@ def _mapping(node: yaml.MappingNode, steps: Steps, built: _Built) -> dict[str, A
 
 def _scalar(node: yaml.Node) -> Any:
     """Build null, true and numbers; everything else, dates too, stays the text that it is."""
-    if node.tag.rpartition(":")[2] not in _PLAIN_TAGS:
+    is_plain = node.tag.rpartition(":")[2] in _PLAIN_TAGS
+    # `1:1:1…` is a number in YAML, too, and takes for ever to build.
+    if not is_plain or len(node.value) > LONGEST_NUMBER:
         return str(node.value)
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)

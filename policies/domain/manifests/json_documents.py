@@ -108,7 +108,12 @@ def read_json(content: bytes, line: int) -> Iterator[JsonObject | NotUnderstood]
             return
         # Slices of bytes are cheap; other texts are rare and rarely large.
         raw = content[at:end] if len(text) == len(content) else text[at:end].encode()
-        yield JsonObject(raw, line, repeated)
+        try:
+            found = JsonObject(raw, line, repeated)
+        except msgspec.DecodeError:
+            yield NotUnderstood("The JSON cannot be read: a text in it is no Unicode.", line)
+            return
+        yield found
         at = _next(text, end)
 
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from policies.domain.cluster_rights import Held, Mode, Standing
 
 SHOWN = 6
-"""Missing rights that stand on the page at once."""
+"""Resources with missing rights that stand on the page at once."""
 
 _TITLES = {
-    Mode.READ: "Reading: collect, review, posture",
-    Mode.FLIP: "Writing policies: install, flip, roll back",
-    Mode.PROBE: "Dry-runs of pods: proof, rehearsal, engine",
+    Mode.READ: "Read",
+    Mode.FLIP: "Write policies",
+    Mode.PROBE: "Dry-run pods",
 }
 _WITHOUT = {
     Mode.READ: "What it may not read stays unknown.",
-    Mode.FLIP: "Without it a roll-out stops at its first dry-run.",
-    Mode.PROBE: "Without it nothing can be proven.",
+    Mode.FLIP: "Without these a roll-out stops at its first dry-run.",
+    Mode.PROBE: "Without this nothing can be proven or rehearsed.",
 }
 
 
@@ -27,7 +27,7 @@ class ShownMode:
     title: str
     held: Held
     first: tuple[str, ...]
-    lacking: tuple[str, ...]
+    more: tuple[str, ...]
     note: str
     manifest: str
 
@@ -39,13 +39,22 @@ def shown_modes(standings: tuple[Standing, ...]) -> tuple[ShownMode, ...]:
             mode=each.mode.value,
             title=_TITLES[each.mode],
             held=each.held,
-            first=each.lacking[:SHOWN],
-            lacking=each.lacking if len(each.lacking) > SHOWN else (),
+            first=grouped(each.lacking)[:SHOWN],
+            more=grouped(each.lacking)[SHOWN:],
             note=_note(each),
             manifest=f"deploy/rbac/{each.mode.value}.yaml",
         )
         for each in standings
     )
+
+
+def grouped(rights: tuple[str, ...]) -> tuple[str, ...]:
+    """Bring the verbs of each resource together: `create, update pods`."""
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verb, _, resource = right.partition(" ")
+        verbs.setdefault(resource, []).append(verb)
+    return tuple(f"{', '.join(found)} {resource}" for resource, found in verbs.items())
 
 
 def _note(standing: Standing) -> str:

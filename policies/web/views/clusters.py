@@ -18,7 +18,7 @@ from policies.queries.places import place_of
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.forms import ClusterForm, CredentialForm
 from policies.web.htmx import is_htmx, respond, see_other
-from policies.web.presenters.clusters import shown_modes
+from policies.web.presenters.clusters import grouped, shown_modes
 
 
 @require_safe
@@ -137,6 +137,7 @@ def _answer(
         "page": page,
         "cluster": page.cluster,
         "modes": shown_modes(page.standings),
+        "excess": grouped(page.excess),
         "strip": page.cluster.strip,
         "current_cluster": page.cluster.name,
         "form": form or CredentialForm(),

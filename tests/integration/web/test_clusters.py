@@ -205,8 +205,8 @@ def test_test_connection_notes_the_rights_that_are_missing(
 
     response = hands("operator").post(f"/clusters/{world.cluster.pk}/test/", follow=True)
 
-    assert "<code>create clusterpolicies.kyverno.io</code>" in response.text
-    assert "Without it a roll-out stops at its first dry-run." in response.text
+    assert "<code>create, update, delete clusterpolicies.kyverno.io</code>" in response.text
+    assert "Without these a roll-out stops at its first dry-run." in response.text
     world.cluster.refresh_from_db()
     assert world.cluster.rights_checked_at is not None
 
@@ -219,8 +219,8 @@ def test_cluster_page_warns_of_rights_that_are_never_used(
     text = hands("viewer").get(f"/clusters/{world.cluster.pk}/").text
 
     # A sandbox lets everything be done.
-    assert "more than it needs" in text
-    assert "<code>list secrets</code>" in text
+    assert "More than it needs" in text
+    assert "<code>list, get secrets</code>" in text
 
 
 def test_rights_that_cannot_be_asked_are_unknown_and_another_credential_forgets_them(

@@ -19,7 +19,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.signals import got_request_exception
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
@@ -47,6 +47,7 @@ SEED = int(os.environ.get("SECPROF_HOSTILE_SEED", "5"))
 PATIENCE_SECONDS = 10.0
 TOKEN = "t" * 32
 KINDS = (CLUSTER_POLICIES, VALIDATING_POLICIES, NATIVE_POLICIES, NATIVE_BINDINGS)
+READS = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SET ", "PRAGMA", "EXPLAIN")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 MAY_WRITE = frozenset({"operator", "approver", "admin", "owner"})
 """Whoever may change something somewhere, given the token of the form."""
@@ -165,6 +166,17 @@ class Tally:
         )
 
 
+@dataclass
+class Spy:
+    """Watches what is said to the database."""
+
+    has_written: bool = False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.has_written |= not sql.lstrip("( ").upper().startswith(READS)
+        return execute(sql, params, many, context)
+
+
 @pytest.fixture
 def company(world: SandboxWorld, settings: Settings) -> Iterator[Company]:
     settings.DEBUG = False
@@ -207,13 +219,15 @@ def test_hostile_requests_break_nothing_and_change_nothing(company: Company) -> 
     for number in range(COUNT):
         attack = attacker.attack(number)
         browser = company.browser(attack.role, has_token=attack.has_token)
+        spy = Spy()
         try:
-            with transaction.atomic():
+            with transaction.atomic(), connection.execute_wrapper(spy):
                 for _ in range(1 + attack.is_replayed):
                     tally.count(attack, partial(send, browser, attack), company.errors)
         except DatabaseError as error:
             tally.wrong.append(f"{error} {attack}")
-        after = company.fingerprint()
+        # Rows that no statement wrote are as they were; every hundredth time that is not believed.
+        after = company.fingerprint() if spy.has_written or number % 100 == 0 else before
         if after != before and not may_change(attack):
             tally.wrong.append(f"changed something: {attack}")
         before = after
