@@ -5,7 +5,7 @@ SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.
 # What checks and development commands run with; tests set their own in tests/conftest.py.
 export SECPROF_DEBUG ?= 1
 
-.PHONY: help demo demo-kyverno demo-break test contract agreement bench-check lint format lock environment development
+.PHONY: help demo demo-kyverno demo-break test contract agreement bench-check bench-trail lint format lock environment development
 
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test          all tests; ARGS=\"-k flip\" for some, DATABASE_URL= for PostgreSQL"
 	@echo "make contract      the contract tests on the real control plane alone (needs Go)"
 	@echo "make agreement     put every case and 2,000 generated objects to a real API server; ARGS=\"--generated 200\""
+	@echo "make bench-trail   rows a second and peak memory of verify_trail, for ten thousand rows and for a million"
 	@echo "make bench-check   how many pods a second check_manifests judges, beside json.loads"
 	@echo "make lint          format, lint, types, import rules, templates"
 
@@ -40,6 +41,9 @@ contract: development
 
 agreement: development
 	@exec $(BIN)/python -m tests.contract.agreement $(ARGS)
+
+bench-trail: environment
+	@$(BIN)/python -m bench.verify_trail $(ARGS)
 
 bench-check: environment
 	@$(BIN)/python bench/check_manifests.py $(ARGS)

@@ -8,7 +8,14 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from policies.domain.lifecycle import StepKind
-from policies.domain.trail import GENESIS, TrailRecord, Unreadable, fits, json_line
+from policies.domain.trail import (
+    GENESIS,
+    UNHASHABLE,
+    TrailRecord,
+    Unreadable,
+    fits,
+    json_line,
+)
 from policies.models import AuditEvent, Cluster
 from policies.queries.trail_chain import read_rows
 
@@ -170,7 +177,7 @@ def _event(row: TrailRecord | Unreadable) -> Event:
 def _line(row: TrailRecord) -> str:
     try:
         return json_line(row)
-    except (TypeError, ValueError):
+    except UNHASHABLE:
         return ""
 
 
