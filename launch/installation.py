@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -26,6 +27,12 @@ class Secrets:
     secret_key: str
     credential_key: str
     password: str
+
+
+def _trail_key(own: Secrets) -> str:
+    """Make the key of the trail from the secret key, so that demos of before have one too."""
+    seed = hashlib.sha256(f"trail {own.secret_key}".encode()).digest()
+    return base64.b64encode(seed).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class Installation:
             "SECPROF_STATE_DIR": str(self.directory),
             "SECPROF_STATIC_ROOT": str(self.directory / "static"),
             "SECPROF_ALLOW_LOOPBACK_CLUSTERS": "1" if kyverno else "0",
+            "SECPROF_TRAIL_KEY": _trail_key(own),
             "DATABASE_URL": f"sqlite:///{quote(str(self.directory / 'secprof.sqlite3'))}",
             "REDIS_URL": broker_url,
             "PYTHONUNBUFFERED": "1",

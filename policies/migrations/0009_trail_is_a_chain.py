@@ -204,6 +204,11 @@ class Migration(migrations.Migration):
             field=models.CharField(default="", max_length=64),
             preserve_default=False,
         ),
+        migrations.AlterField(
+            model_name="auditevent",
+            name="actor",
+            field=models.CharField(db_index=True, max_length=150),
+        ),
         migrations.RunPython(migrations.RunPython.noop, count_on),
         migrations.AlterField(
             model_name="auditevent",

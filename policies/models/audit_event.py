@@ -14,7 +14,7 @@ class AuditEvent(models.Model):
     id = models.BigIntegerField(primary_key=True)
     """Its place in the chain: from 1, without a gap."""
     at = models.DateTimeField(db_index=True)
-    actor = models.CharField(max_length=150)
+    actor = models.CharField(max_length=150, db_index=True)
     """The user's name, or `system`."""
     verb = models.CharField(max_length=40, db_index=True)
     """`flip.requested`, `rollout.step.applied`, `cluster.added`, …"""

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from policies.domain.lifecycle import StepKind
 from policies.domain.sign_in import SignInEvent
-from policies.domain.trail import GENESIS, TrailRecord, Unreadable, fits, json_line
+from policies.domain.trail import GENESIS, UNHASHABLE, TrailRecord, Unreadable, fits, json_line
 from policies.models import AuditEvent
 from policies.queries.reach import Reach
 from policies.queries.trail_chain import read_rows
@@ -144,7 +144,7 @@ def _events(rows: QuerySet[AuditEvent], reach: Reach) -> tuple[Event, ...]:
 def _line(row: TrailRecord) -> str:
     try:
         return json_line(row)
-    except (TypeError, ValueError):
+    except UNHASHABLE:
         return ""
 
 

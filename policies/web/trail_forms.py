@@ -10,34 +10,36 @@ from policies.queries.trail import TrailFilter
 OUTCOMES = ("ok", "refused", "failed")
 
 
-def _time() -> forms.DateTimeField:
+def _time(label: str) -> forms.DateTimeField:
     return forms.DateTimeField(
         required=False,
+        label=label,
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
         error_messages={"invalid": "This is no time. Write it as 2026-03-01T12:00, in UTC."},
     )
 
 
-def _text(length: int = 150) -> forms.CharField:
-    return forms.CharField(required=False, max_length=length)
+def _text(label: str, length: int) -> forms.CharField:
+    return forms.CharField(required=False, max_length=length, label=label)
 
 
 class TrailFilterForm(forms.Form):
     """What may be asked for; empty fields do not filter."""
 
-    q = _text(200)
-    cluster = _text(63)
-    actor = _text()
-    verb = _text(40)
-    variant = _text(63)
-    namespace = _text(63)
+    q = _text("Text", 200)
+    cluster = _text("Cluster", 63)
+    actor = _text("Who", 150)
+    verb = _text("What", 40)
+    variant = _text("Variant", 63)
+    namespace = _text("Namespace", 63)
     outcome = forms.ChoiceField(
         required=False,
+        label="Outcome",
         choices=[("", "any"), *((name, name) for name in OUTCOMES)],
         error_messages={"invalid_choice": "An outcome is ok, refused or failed."},
     )
-    since = _time()
-    until = _time()
+    since = _time("From")
+    until = _time("Before")
 
     @property
     def wanted(self) -> TrailFilter:
@@ -49,7 +51,7 @@ class TrailFilterForm(forms.Form):
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in words."""
         return tuple(
-            f"{name.capitalize()}: {error}"
+            f"{self.fields[name].label}: {error}"
             for name, errors in self.errors.items()
             for error in errors
         )

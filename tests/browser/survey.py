@@ -11,6 +11,7 @@ WIDTHS = (1440, 1024, 390)
 NARROW = 390
 ILLUSTRATIONS = {
     "readiness",
+    "trail",
     "plan",
     "rollout",
     "profile",

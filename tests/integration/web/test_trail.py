@@ -227,7 +227,7 @@ def test_trail_filter_of_variant_namespace_and_time(
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("since=yesterday", "Since: This is no time"),
+        ("since=yesterday", "From: This is no time"),
         ("outcome=well", "An outcome is ok, refused or failed"),
         ("cluster=" + "x" * 64, "at most 63 characters"),
         ("q=%00", "Null characters are not allowed"),
@@ -360,7 +360,7 @@ def test_page_says_how_far_the_chain_is_verified(browser: Callable[[str], Client
     trail.keep_head_if_due(now=timezone.now())
 
     text = client.get("/trail/").text
-    assert "verified up to row 1" in text
+    assert "verified up to row 1, " in text
     assert "head of row 1 kept" in text
 
 
