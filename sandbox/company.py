@@ -222,7 +222,7 @@ def _kyverno(line: Line) -> Manifest:
     container = {
         "name": "kyverno" if line.shape == "kyverno" else "controller",
         "image": f"reg.kyverno.io/kyverno/{line.shape}:{KYVERNO_VERSION}",
-        "args": ["--enablePolicyException=false"],
+        "args": ["--enablePolicyException=true", f"--exceptionNamespace={line.namespace}"],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},

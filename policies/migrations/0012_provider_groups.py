@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("policies", "0009_trail_is_a_chain"),
+        ("policies", "0011_exceptions_on_clusters"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -23,6 +23,11 @@ from policies.models.observed import (
     PostureTally,
     ResultTally,
 )
+from policies.models.observed_exception import (
+    ExceptionNeed,
+    ObservedController,
+    ObservedException,
+)
 from policies.models.profile import Profile, ProfileVersion
 from policies.models.provider_group import ProviderGroup
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
@@ -37,11 +42,14 @@ __all__ = [
     "DeclaredPool",
     "DeclaredProfile",
     "DesiredRevision",
+    "ExceptionNeed",
     "ExceptionRequest",
     "Flip",
     "Grant",
     "KeptHead",
     "KindSnapshot",
+    "ObservedController",
+    "ObservedException",
     "ObservedNamespace",
     "ObservedNode",
     "ObservedOperator",

@@ -18,6 +18,7 @@ from policies.cluster.gateway import (
 from policies.domain.judges import Judge
 from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
+    NOBODY_EXEMPT,
     ClusterEvidence,
     NamespaceEvidence,
     NamespaceVerdict,
@@ -38,6 +39,7 @@ from policies.models import (
     ResultTally,
     Variant,
 )
+from policies.queries.exempted import load_exempt_evidence
 from policies.queries.specs import OBJECT_KINDS, current_revisions, last_rewritten, written_judge
 
 POLICY_KINDS: dict[str, tuple[str, ...]] = {
@@ -225,6 +227,7 @@ def _namespaces(
     tallies = _result_tallies(cluster_ids, names)
     postures = _posture_tallies(cluster_ids, names)
     rehearsals = last_rehearsals(variants, names)
+    exempt = load_exempt_evidence(variants, judges, SOURCE, names)
     by_cluster: dict[int, list[ObservedNamespace]] = {}
     for row in observed:
         by_cluster.setdefault(row.cluster_id, []).append(row)
@@ -235,8 +238,9 @@ def _namespaces(
         of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
         for row in by_cluster.get(variant.cluster_id, []):
             rehearsal = rehearsals.get((variant.pk, row.name))
-            found[variant.pk, row.name] = _namespace(
-                row, judge, of_policy.get(row.name), of_judge, rehearsal
+            evidence = _namespace(row, judge, of_policy.get(row.name), of_judge, rehearsal)
+            found[variant.pk, row.name] = replace(
+                evidence, exempt=exempt.get((variant.pk, row.name), NOBODY_EXEMPT)
             )
     return found
 

@@ -6,7 +6,12 @@ import pytest
 
 from policies.actions import exception_rollouts, exceptions
 from policies.actions.errors import Refused
-from policies.domain.lifecycle import ExceptionStatus, FlipStatus, FlipVerb, RolloutStatus
+from policies.domain.lifecycle import (
+    ExceptionStatus,
+    FlipStatus,
+    FlipVerb,
+    RolloutStatus,
+)
 from policies.models import AuditEvent, ExceptionRequest, Stage, Variant
 from policies.queries.evidence import has_drifted
 from policies.queries.specs import current_revisions
@@ -23,6 +28,7 @@ from tests.integration.actions.excepting import (
     in_force,
     last_flip,
     owner_of,
+    trail,
 )
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +37,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _heeding(world: SandboxWorld) -> None:
     heed(world)
-
-
-def trail(row: ExceptionRequest) -> list[str]:
-    found = AuditEvent.objects.filter(exception_id=str(row.pk)).order_by("pk")
-    return list(found.values_list("verb", flat=True))
 
 
 def steps(row: ExceptionRequest) -> list[tuple[str, str]]:
