@@ -8,6 +8,7 @@ import json
 import os
 import socketserver
 import sys
+import threading
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -116,6 +117,12 @@ class Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
+def _end_with_parent() -> None:
+    # The other end of the pipe closes when the tests end, however they do.
+    sys.stdin.read()
+    os._exit(0)
+
+
 def main() -> None:
     port, issuer, directory = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     # The only thing that it lets pass: plain HTTP on loopback.
@@ -128,6 +135,7 @@ def main() -> None:
     fill()
     server = Server(("127.0.0.1", port), Quiet)
     server.set_app(get_wsgi_application())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     (directory / "ready").touch()
     server.serve_forever()
 

@@ -81,14 +81,18 @@ def running(directory: Path, *people: str, callbacks: tuple[str, ...] = ()) -> I
         log = (directory / "log").open("wb")
         command = [sys.executable, "-m", "tests.oidc.provider", str(port), provider.issuer]
         process = subprocess.Popen(
-            [*command, str(directory), *callbacks], cwd=ROOT, stdout=log, stderr=log
+            [*command, str(directory), *callbacks],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
         )
         try:
             _await_ready(process, directory)
             yield provider
         finally:
             process.terminate()
-            process.wait(10)
+            process.communicate(timeout=10)
             log.close()
 
 
