@@ -95,7 +95,7 @@ def load_review(variant: Variant, namespace: ObservedNamespace, *, now: datetime
     judged = verdicts(variants=[variant], now=now, namespaces=[namespace.name])
     situation = load_situation([variant], namespaces=[namespace.name])
     verdict = judged[variant.pk, namespace.name]
-    workloads = _workloads(variant, namespace.name, written_judges([variant])[variant.pk])
+    workloads = reviewed_workloads(variant, namespace.name)
     return Review(
         cell=situation.cell(variant.pk, verdict, is_system=namespace.is_system),
         namespace=namespace.name,
@@ -106,7 +106,9 @@ def load_review(variant: Variant, namespace: ObservedNamespace, *, now: datetime
     )
 
 
-def _workloads(variant: Variant, namespace: str, judge: Judge) -> list[ReviewedWorkload]:
+def reviewed_workloads(variant: Variant, namespace: str) -> list[ReviewedWorkload]:
+    """List the top-level workloads of a namespace with the three opinions on each, by kind and name."""
+    judge = written_judges([variant])[variant.pk]
     rows: dict[Key, list[ObservedWorkload]] = {}
     for row in ObservedWorkload.objects.filter(
         cluster_id=variant.cluster_id, namespace=namespace

@@ -1,13 +1,16 @@
 """What stands on every page: sections, who am I, clusters to switch to, the chosen theme. A context processor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 
 from policies.models import Cluster
+from policies.queries import exceptions
 from policies.queries.flips import waiting_count
-from policies.web.actors import actor_of
+from policies.queries.reach import Reach
+from policies.web.actors import actor_of, seen_by
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
@@ -28,6 +31,7 @@ _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review", "validation")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
+    ("Exceptions", "policies:exceptions", "diamond", ("exception",)),
     ("Policies", "policies:variants", "page", ("variant", "polic")),
     ("Posture", "policies:posture", "layers", ("posture",)),
     ("Profiles", "policies:profiles", "lock", ("profile",)),
@@ -50,13 +54,21 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         **values,
         "actor": actor,
         "actor_roles": ", ".join(sorted(actor.roles)) or "no role",
-        "sections": _sections(name, waiting_count(by_user_id=actor.user_id)),
+        "sections": _sections(name, _waiting(seen_by(user), actor.user_id)),
         "all_clusters": tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
     }
 
 
-def _sections(url_name: str, waiting: int) -> tuple[Section, ...]:
+def _waiting(reach: Reach, user_id: int | None) -> dict[str, int]:
+    """Count what waits for a decision, by the icon of its section."""
+    return {
+        "ladder": waiting_count(by_user_id=user_id),
+        "diamond": exceptions.waiting_count(reach=reach, by_user_id=user_id),
+    }
+
+
+def _sections(url_name: str, waiting: Mapping[str, int]) -> tuple[Section, ...]:
     return tuple(
-        Section(title, to, icon, url_name.startswith(heads), waiting if icon == "ladder" else 0)
+        Section(title, to, icon, url_name.startswith(heads), waiting.get(icon, 0))
         for title, to, icon, heads in _SECTIONS
     )

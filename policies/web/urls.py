@@ -4,6 +4,8 @@ from django.urls import path
 
 from policies.web.views import (
     clusters,
+    exception_forms,
+    exceptions,
     flips,
     home,
     inventory,
@@ -63,6 +65,22 @@ urlpatterns = [
     path("flips/<uuid:flip_id>/approve/", flips.approve, name="flip-approve"),
     path("flips/<uuid:flip_id>/decline/", flips.decline, name="flip-decline"),
     path("flips/<uuid:flip_id>/withdraw/", flips.withdraw, name="flip-withdraw"),
+    path("exceptions/", exceptions.index, name="exceptions"),
+    path("exceptions/<uuid:exception_id>/", exceptions.detail, name="exception"),
+    path(
+        "exceptions/<uuid:exception_id>/progress/",
+        exceptions.progress,
+        name="exception-progress",
+    ),
+    path("exceptions/<uuid:exception_id>/approve/", exceptions.detail, name="exception-approve"),
+    path("exceptions/<uuid:exception_id>/decline/", exceptions.detail, name="exception-decline"),
+    path("exceptions/<uuid:exception_id>/withdraw/", exceptions.detail, name="exception-withdraw"),
+    path("exceptions/<uuid:exception_id>/end/", exceptions.detail, name="exception-end"),
+    path(
+        "exceptions/<uuid:exception_id>/try-again/", exceptions.detail, name="exception-try-again"
+    ),
+    path("exceptions/<uuid:exception_id>/edit/", exceptions.detail, name="exception-edit"),
+    path("exceptions/new/", exception_forms.new, name="exception-new"),
     path("profiles/", profiles.index, name="profiles"),
     path("profiles/new/", profile_editor.new, name="profile-new"),
     path("profiles/new/check/", profile_editor.check, name="profile-new-check"),

@@ -1,15 +1,21 @@
 """The first page."""
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from policies.domain.authority import Act
+from policies.domain.authority import Act, Actor
+from policies.queries import exceptions
 from policies.queries.home import home_page
-from policies.web.actors import actor_of, permit
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import respond
+from policies.web.presenters.exceptions import home_lines, row_title
 from policies.web.presenters.trail import sentences
+
+EXCEPTIONS_SHOWN = 8
 
 
 @require_safe
@@ -21,7 +27,22 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "recent": sentences(page.recent),
+        **_exceptions(request, actor),
         "may_decide": permit(actor, Act.DECIDE_FLIP),
         "may_add": permit(actor, Act.ADD_CLUSTER),
     }
     return respond(request, "home/page.html", "home/_moving.html", context)
+
+
+def _exceptions(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    reach, now = seen_by(request.user), timezone.now()
+    return {
+        "asked_exceptions": tuple(
+            (row, row_title(row), row.requested_by_id == actor.user_id)
+            for row in exceptions.waiting(reach=reach)[:EXCEPTIONS_SHOWN]
+        ),
+        "ending_exceptions": home_lines(
+            exceptions.ending_for(actor, reach=reach, now=now), now=now
+        ),
+        "broken_exceptions": home_lines(exceptions.broken(reach=reach, now=now), now=now),
+    }

@@ -8,9 +8,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from policies.domain.authority import Act, Actor
+from policies.domain.authority import Act, Actor, Place
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
+from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
 from policies.queries.matrix import STAGES, VERDICTS, Column, MatrixFilter, load_matrix
 from policies.queries.offenders import offenders
@@ -23,6 +24,7 @@ from policies.web.presenters.readiness import (
     shown_offenders,
     shown_rows,
 )
+from policies.web.words import count_of
 
 OFFENDERS_SHOWN = 5
 
@@ -109,14 +111,20 @@ def _cell_context(variant: Variant, space: ObservedNamespace, actor: Actor) -> d
     verdict = verdicts(variants=[variant], now=now, namespaces=[space.name])[variant.pk, space.name]
     situation = load_situation([variant], namespaces=[space.name])
     found = situation.cell(variant.pk, verdict, is_system=space.is_system)
-    worst = offenders(variant, [space.name])
+    exempt = exempted(variant, space.name)
+    spared = {(name.kind.value, name.name) for name in exempt}
+    worst = [o for o in offenders(variant, [space.name]) if (o.kind, o.name) not in spared]
+    place = Place(variant.cluster.name, space.name, space.labels)
     return {
         "cell": found,
         "shown": shown_cell(found, now=now),
         "gates": shown_gates(verdict),
         "space": space,
         "variant": variant,
-        "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
+        "offenders": shown_offenders(tuple(worst[:OFFENDERS_SHOWN])),
+        "exempt_count": len(exempt),
+        "exempt_note": count_of(len(exempt), "workload"),
+        "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=place),
         "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
         **_permits(found, actor),
     }

@@ -1,0 +1,154 @@
+"""Exceptions: the board, one with its evidence and its live ladder, and every decision about it."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from policies.actions.errors import Refused
+from policies.cluster.errors import ClusterError
+from policies.domain.authority import Act, NotAllowed
+from policies.domain.lifecycle import WrongState
+from policies.models import ExceptionRequest
+from policies.queries.exception_board import load_board
+from policies.queries.exception_pages import ExceptionPage, exception_page
+from policies.queries.exceptions import BoardFilter, Show, seen
+from policies.queries.freshness import data_strip
+from policies.web.actors import actor_of, permit, seen_by
+from policies.web.errors import Trouble, trouble_of
+from policies.web.exception_forms import DecisionForm
+from policies.web.htmx import respond, see_other
+from policies.web.presenters import exception_page as words
+from policies.web.presenters.controls import shown_controls
+from policies.web.presenters.exceptions import EMPTY, shown_exceptions, tabs
+from policies.web.presenters.flips import shown_ladders
+from policies.web.presenters.trail import sentences
+
+KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
+
+
+@require_safe
+@login_required
+def index(request: HttpRequest) -> HttpResponse:
+    """Show the board, or one part of it."""
+    wanted = read_filter(request.GET)
+    user_id = actor_of(request.user).user_id
+    now = timezone.now()
+    board = load_board(wanted, reach=seen_by(request.user), user_id=user_id, now=now)
+    context = {
+        "board": board,
+        "filter": wanted,
+        "tabs": tabs(board.counts, wanted.show, flaws=False),
+        "flaws": tabs(board.counts, wanted.show, flaws=True),
+        "rows": shown_exceptions(board.rows, now=now, user_id=user_id, show=wanted.show),
+        "foreign": board.foreign,
+        "shown_count": len(board.rows) + len(board.foreign),
+        "empty": EMPTY[wanted.show],
+        "is_filtered": bool(wanted.cluster or wanted.team or wanted.variant or wanted.text),
+        "shown_at": now,
+    }
+    return respond(request, "exceptions/board.html", "exceptions/_board.html", context)
+
+
+def read_filter(query: QueryDict) -> BoardFilter:
+    """Read the filter from an address; what makes no sense does not filter."""
+    page, show = query.get("page", ""), query.get("show", "")
+    return BoardFilter(
+        show=Show(show) if show in set(Show) else Show.ASKED,
+        cluster=query.get("cluster", ""),
+        team=query.get("team", ""),
+        variant=query.get("policy", ""),
+        text=query.get("q", "").strip()[:200],
+        page=int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1,
+    )
+
+
+@require_safe
+@login_required
+def detail(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Show one exception."""
+    return _page(request, exception_id)
+
+
+@require_safe
+@login_required
+def progress(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Give the live part again, or nothing (204) while it is as the page has it."""
+    context = _context(request, _found(request, exception_id))
+    if context["is_moving"] and request.GET.get("seen") == context["fingerprint"]:
+        return HttpResponse(status=204)
+    return respond(request, "exceptions/detail.html", "exceptions/_live.html", context)
+
+
+def _found(request: HttpRequest, exception_id: UUID) -> ExceptionRequest:
+    rows = seen(reach=seen_by(request.user), user_id=actor_of(request.user).user_id)
+    people = ("requested_by", "decided_by", "ending_by")
+    return get_object_or_404(rows.select_related("variant__cluster", *people), pk=exception_id)
+
+
+def _page(
+    request: HttpRequest,
+    exception_id: UUID,
+    *,
+    trouble: Trouble | None = None,
+    decision: DecisionForm | None = None,
+) -> HttpResponse:
+    row = _found(request, exception_id)
+    context = {
+        **_context(request, row),
+        **_typed(decision, row),
+        "trouble": trouble,
+        "strip": data_strip(row.variant.cluster, now=timezone.now()),
+        "current_cluster": row.variant.cluster.name,
+    }
+    status = 422 if decision and decision.errors else trouble.status if trouble else 200
+    return respond(
+        request, "exceptions/detail.html", "exceptions/_live.html", context, status=status
+    )
+
+
+def _context(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
+    page = exception_page(row)
+    progress = None
+    return {
+        "page": page,
+        "title": words.page_title(page),
+        "state_sentence": words.state_sentence(page),
+        "since": words.since(page),
+        "evidence": words.shown_evidence(page),
+        "evidence_summary": words.evidence_summary(page),
+        "history": sentences(page.history),
+        "controls": shown_controls(page.controls, row.variant.cluster.kubernetes_version),
+        "can": words.possible(page, user_id=actor_of(request.user).user_id),
+        "endings": words.ENDINGS,
+        "ticket_is_link": page.ticket.startswith(("https://", "http://")),
+        "ladders": shown_ladders(progress) if progress else (),
+        "is_moving": False,
+        "fingerprint": "",
+        **_permits(request, page),
+    }
+
+
+def _permits(request: HttpRequest, page: ExceptionPage) -> dict[str, Any]:
+    actor = actor_of(request.user)
+    asked_by = page.row.requested_by_id
+    decide, change = Act.DECIDE_EXCEPTION, Act.WITHDRAW_EXCEPTION
+    return {
+        "may_decide": permit(actor, decide, at=page.place, requested_by_id=asked_by),
+        "may_change": permit(actor, change, at=page.place, requested_by_id=asked_by),
+        "may_end": permit(actor, Act.END_EXCEPTION, at=page.place),
+    }
+
+
+def _typed(decision: DecisionForm | None, row: ExceptionRequest) -> dict[str, Any]:
+    return {
+        "decision": decision or DecisionForm(),
+        "decision_day": words.day_of(row.ends_at),
+        "asked_day": words.day_of(row.ends_at),
+    }
