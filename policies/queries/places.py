@@ -6,7 +6,8 @@ Loaded anew for every question: a namespace that has lost its label is out of re
 from collections.abc import Iterable
 
 from policies.domain.authority import Place
-from policies.models import Cluster, ObservedNamespace
+from policies.domain.lifecycle import FlipVerb
+from policies.models import Cluster, Flip, ObservedNamespace
 
 
 def place_of(cluster: Cluster) -> Place:
@@ -25,3 +26,13 @@ def places_of(cluster: Cluster, namespaces: Iterable[str]) -> tuple[Place, ...]:
     rows = ObservedNamespace.objects.filter(cluster=cluster, name__in=names)
     labels = dict(rows.values_list("name", "labels"))
     return tuple(Place(cluster.name, name, labels.get(name, {})) for name in names)
+
+
+def flip_places(cluster: Cluster, verb: FlipVerb, namespaces: Iterable[str]) -> tuple[Place, ...]:
+    """Say where a flip does something: an install on the cluster as a whole, anything else in its namespaces."""
+    return places_of(cluster, () if verb is FlipVerb.INSTALL else namespaces)
+
+
+def places_of_flip(flip: Flip) -> tuple[Place, ...]:
+    """Say where this flip (with variant and cluster) does something."""
+    return flip_places(flip.variant.cluster, FlipVerb(flip.verb), flip.namespaces)
