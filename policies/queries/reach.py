@@ -92,7 +92,7 @@ class Reach:
 
     def namespaces(self) -> QuerySet[ObservedNamespace]:
         """Give the namespaces that are seen, as they were read last."""
-        return ObservedNamespace.objects.filter(self.in_namespaces())
+        return ObservedNamespace.objects.filter(self.in_namespaces("cluster_id", "name"))
 
     def flips(self) -> QuerySet[Flip]:
         """Give the flips whose namespaces are all seen; an install takes the whole cluster."""

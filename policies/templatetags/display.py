@@ -66,7 +66,7 @@ def clock(at: datetime | None) -> SafeString:
 
 
 @register.simple_tag
-def day(at: datetime | None, nothing: str = "–") -> SafeString:
+def day(at: datetime | None, nothing: str = "never") -> SafeString:
     """Give a day, with how far away it is on demand."""
     if at is None:
         return format_html('<span class="none">{}</span>', nothing)

@@ -78,12 +78,12 @@ class WishForm(forms.Form):
     use_required_attribute = False
     """A preview and a draft must not wait until every field is filled in."""
 
-    controls = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     workloads = WorkloadsField(required=False)
     more_kind = forms.ChoiceField(
         choices=[(kind.value, kind.value) for kind in WorkloadKind],
         required=False,
         widget=forms.Select({"class": "form-select"}),
+        error_messages={"invalid_choice": "Choose a kind from the list."},
     )
     more_name = forms.CharField(
         required=False,
@@ -103,9 +103,11 @@ class WishForm(forms.Form):
     def __init__(self, *args: Any, controls: Iterable[str], last: date, **options: Any) -> None:
         super().__init__(*args, **options)
         self._last = last
-        chosen = self.fields["controls"]
-        assert isinstance(chosen, forms.MultipleChoiceField)
-        chosen.choices = [(control, control) for control in controls]
+        self.fields["controls"] = forms.MultipleChoiceField(
+            choices=[(control, control) for control in controls],
+            required=False,
+            error_messages={"invalid_choice": "Choose from the rules of the policy."},
+        )
         self.fields["ends_at"].widget.attrs["max"] = last.isoformat()
 
     def clean_more_name(self) -> str:

@@ -35,6 +35,8 @@ class Checklist:
 
     failing: tuple[WorkloadOption, ...]
     passing: tuple[WorkloadOption, ...]
+    absent: tuple[WorkloadOption, ...]
+    """Ticked, and not there now."""
 
     @property
     def opens_passing(self) -> bool:
@@ -45,9 +47,11 @@ class Checklist:
 def checklist(found: Askable, ticked: Collection[WorkloadName]) -> Checklist:
     """Word the workloads of a namespace."""
     options = [(w.would_fail, _option(name, w, found, ticked)) for name, w in found.workloads]
+    here = {name for name, _ in found.workloads}
     return Checklist(
         tuple(option for fails, option in options if fails),
         tuple(option for fails, option in options if not fails),
+        tuple(_option(name, None, found, ticked) for name in sorted(set(ticked) - here)),
     )
 
 
@@ -58,7 +62,7 @@ def ends_help(usual: timedelta, most: timedelta, last: str) -> str:
 
 def form_errors(form: Form) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Pair every field that can be wrong with what is wrong with it, for slots that are refreshed as one types."""
-    names = ("workloads", "more_name", "controls", "reason", "compensating_control", "ticket")
+    names = ("workloads", "more_kind", "more_name", "controls", "reason", "compensating_control", "ticket")
     slots = [(name, form[name].errors) for name in (*names, "ends_at")]
     return tuple(
         (name, tuple(map(str, errors)))
@@ -67,15 +71,18 @@ def form_errors(form: Form) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _option(
-    name: WorkloadName, found: ReviewedWorkload, space: Askable, ticked: Collection[WorkloadName]
+    name: WorkloadName,
+    found: ReviewedWorkload | None,
+    space: Askable,
+    ticked: Collection[WorkloadName],
 ) -> WorkloadOption:
     return WorkloadOption(
         key=f"{name.kind.lower()}-{name.name}",
         typed=f"{name.kind}/{name.name}",
         kind=name.kind.value,
         name=name.name,
-        why=_why(found),
-        meta=workload_meta(found),
+        why=_why(found) if found else "not there when the cluster was read last",
+        meta=workload_meta(found) if found else "",
         exempt=_until(space.exempt.get(name)),
         is_ticked=name in ticked,
     )

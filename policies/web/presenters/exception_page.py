@@ -135,7 +135,7 @@ def _shown(
 
 def _agreed(line: Evidence, page: ExceptionPage) -> str:
     if not page.agreed:
-        return "–"
+        return "nothing yet"
     return "yes" if line.is_agreed else "no"
 
 

@@ -175,7 +175,7 @@ def home_lines(rows: tuple[ExceptionRow, ...], *, now: datetime) -> tuple[HomeLi
             ends_word(row, now=now) or row.status.value,
             row_title(row),
             row.message or _ENDS.get(ends_word(row, now=now), ""),
-            row.ends_at,
+            row.ends_at if ends_word(row, now=now) else row.changed_at,
         )
         for row in rows
     )

@@ -1,9 +1,9 @@
-"""The form of an exception: a new one, one to adopt, or an edit, with what it would cover.
+"""The form of an exception: a new one, or an edit, with what it would cover.
 
 A preview is a POST that stores nothing: what is typed may be longer than an address.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,14 +16,17 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from policies.actions import exceptions
 from policies.domain.authority import Act
 from policies.domain.exemptions import WorkloadName
 from policies.domain.library import Target
+from policies.domain.objects import WorkloadKind
 from policies.models import ExceptionRequest, ObservedNamespace, Variant
 from policies.queries.exception_pages import Askable, askable
-from policies.queries.exceptions import workloads_of
+from policies.queries.exceptions import seen, workloads_of
 from policies.queries.freshness import data_strip
 from policies.web.actors import actor_of, permit, seen_by
+from policies.web.errors import Trouble, trouble_of
 from policies.web.exception_forms import (
     WishForm,
     end_of,
@@ -34,9 +37,14 @@ from policies.web.exception_forms import (
 from policies.web.htmx import respond, see_other
 from policies.web.presenters.controls import shown_controls
 from policies.web.presenters.exception_form import checklist, ends_help, form_errors
+from policies.web.views.exceptions import KNOWN
 from policies.web.words import day
 
-PREVIEW, DRAFT, REQUEST = "preview", "draft", "request"
+DRAFT, REQUEST = "draft", "request"
+SAID = {
+    DRAFT: "Kept as a draft. Nobody decides on it before you request it.",
+    REQUEST: "Requested. Somebody else has to approve it.",
+}
 USUAL = timedelta(days=30)
 SINGLE_RULES = frozenset({Target.CLUSTER_POLICY.value})
 """Kinds of policies that can exempt from one rule and keep the others."""
@@ -60,11 +68,44 @@ def new(request: HttpRequest) -> HttpResponse:
     if not variant_id or not namespace:
         return _choose(request, variant_id)
     ground = _ground(request, variant_id, namespace)
+    return _page(request, ground, _prefilled(request.GET, ground, timezone.now()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def edit(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Show the form of a draft or a request, and keep what is typed; a request has to be decided on again."""
+    rows = seen(reach=seen_by(request.user), user_id=actor_of(request.user).user_id)
+    row = get_object_or_404(rows.select_related("variant__cluster"), pk=exception_id)
+    ground = _ground(request, str(row.variant_id), row.namespace)
+    return _page(request, replace(ground, exception=row), _stored(row))
+
+
+def _page(request: HttpRequest, ground: Ground, opened: dict[str, Any]) -> HttpResponse:
     now = timezone.now()
-    form = _form(request, ground, _prefilled(request.GET, ground, now), now)
-    if _is_preview(request):
+    typed = request.POST if request.method == "POST" else opened
+    form = WishForm(typed, controls=ground.variant.controls, last=last_day(now, _most()))
+    intent = _intent(request)
+    if intent != REQUEST:
         form.forgive_missing()
-    return _respond(request, ground, form, now)
+    if not intent or form.errors:
+        return _respond(request, ground, form, now)
+    try:
+        kept = _keep(request, ground, form, now)
+    except KNOWN as error:
+        return _respond(request, ground, form, now, trouble=trouble_of(error))
+    messages.success(request, SAID[intent])
+    return see_other("policies:exception", kept.pk)
+
+
+def _keep(request: HttpRequest, ground: Ground, form: WishForm, now: datetime) -> ExceptionRequest:
+    raise NotImplementedError
+
+
+def _intent(request: HttpRequest) -> str:
+    """Say what is to be kept: nothing when a form is opened or previewed."""
+    intent = request.POST.get("intent", "")
+    return intent if intent in SAID else ""
 
 
 def _choose(request: HttpRequest, variant_id: str) -> HttpResponse:
@@ -72,13 +113,11 @@ def _choose(request: HttpRequest, variant_id: str) -> HttpResponse:
     reach = seen_by(request.user)
     variants = reach.variants().order_by("name", "cluster__name")
     chosen = get_object_or_404(variants, pk=_number(variant_id)) if variant_id else None
-    spaces = reach.namespaces().filter(cluster=chosen.cluster_id if chosen else 0)
+    spaces = reach.namespaces().filter(cluster=chosen.cluster_id if chosen else 0, is_system=False)
     context = {
         "variants": variants,
         "chosen": chosen,
-        "namespaces": spaces.filter(is_system=False)
-        .order_by("name")
-        .values_list("name", flat=True),
+        "namespaces": spaces.order_by("name").values_list("name", flat=True),
     }
     return respond(request, "exceptions/choose.html", "exceptions/choose.html", context)
 
@@ -103,13 +142,10 @@ def _prefilled(query: QueryDict, ground: Ground, now: datetime) -> dict[str, Any
     ticked = [name for text in query.getlist("workload") if (name := _named(text))]
     if query.get("all"):
         ticked += [name for name, found in ground.found.workloads if found.would_fail]
-    here = {name for name, _ in ground.found.workloads}
-    elsewhere = next((name for name in ticked if name not in here), None)
     return {
         "controls": controls or list(ground.variant.controls),
-        "workloads": [typed_workload(name) for name in ticked if name in here],
-        "more_kind": elsewhere.kind.value if elsewhere else "Deployment",
-        "more_name": elsewhere.name if elsewhere else "",
+        "workloads": [typed_workload(name) for name in ticked],
+        "more_kind": WorkloadKind.DEPLOYMENT.value,
         "ends_at": min((now + USUAL).date(), last_day(now, _most())).isoformat(),
     }
 
@@ -125,43 +161,54 @@ def _most() -> timedelta:
     return timedelta(days=settings.SECPROF_EXCEPTION_MAX_DAYS)
 
 
-def _form(request: HttpRequest, ground: Ground, opened: dict[str, Any], now: datetime) -> WishForm:
-    typed = request.POST if request.method == "POST" else opened
-    return WishForm(typed, controls=ground.variant.controls, last=last_day(now, _most()))
+def _stored(row: ExceptionRequest) -> dict[str, Any]:
+    """Give an exception as it would be typed into the form."""
+    return {
+        "controls": row.controls,
+        "workloads": [typed_workload(name) for name in workloads_of(row.workloads)],
+        "more_kind": WorkloadKind.DEPLOYMENT.value,
+        "reason": row.reason,
+        "compensating_control": row.compensating_control,
+        "ticket": row.ticket,
+        "ends_at": row.ends_at.date().isoformat(),
+        "revision": row.revision,
+    }
 
 
-def _is_preview(request: HttpRequest) -> bool:
-    """Say whether nothing is to be kept: a form that is opened is previewed, too."""
-    return request.method != "POST" or request.POST.get("intent") not in {DRAFT, REQUEST}
-
-
-def _respond(request: HttpRequest, ground: Ground, form: WishForm, now: datetime) -> HttpResponse:
-    ticked = form.cleaned_data.get("workloads") or ()
-    listed = checklist(ground.found, ticked)
-    last = last_day(now, _most())
+def _respond(
+    request: HttpRequest,
+    ground: Ground,
+    form: WishForm,
+    now: datetime,
+    *,
+    trouble: Trouble | None = None,
+) -> HttpResponse:
+    variant, old = ground.variant, ground.exception
     context = {
         "form": form,
         "errors": form_errors(form),
-        "variant": ground.variant,
+        "variant": variant,
         "space": ground.space,
         "found": ground.found,
-        "exception": ground.exception,
-        "failing": listed.failing,
-        "passing": listed.passing,
-        "passing_is_open": listed.opens_passing,
-        "control_options": shown_controls(
-            ground.variant.controls, ground.variant.cluster.kubernetes_version
-        ),
+        "exception": old,
+        "listed": checklist(ground.found, form.cleaned_data.get("workloads") or ()),
+        "control_options": shown_controls(variant.controls, variant.cluster.kubernetes_version),
         "ticked_controls": form["controls"].value() or (),
-        "is_whole": ground.variant.target not in SINGLE_RULES,
-        "ends_help": ends_help(USUAL, _most(), day(end_of(last))),
+        "is_whole": variant.target not in SINGLE_RULES,
+        "ends_help": ends_help(USUAL, _most(), day(end_of(last_day(now, _most())))),
+        "trouble": trouble,
+        "voids": old is not None and old.decided_by_id is not None,
         "here": request.get_full_path(),
-        "can_draft": ground.exception is None or ground.exception.status == "draft",
+        "can_draft": old is None or old.status == ExceptionRequest.Status.DRAFT,
         "may_request": permit(actor_of(request.user), Act.REQUEST_EXCEPTION, at=ground.found.place),
-        "strip": data_strip(ground.variant.cluster, now=now),
-        "current_cluster": ground.variant.cluster.name,
+        "strip": data_strip(variant.cluster, now=now),
+        "current_cluster": variant.cluster.name,
     }
-    status = 200 if _is_preview(request) else 422
+    refused = trouble.status if trouble else 422
     return respond(
-        request, "exceptions/form.html", "exceptions/_preview.html", context, status=status
+        request,
+        "exceptions/form.html",
+        "exceptions/_preview.html",
+        context,
+        status=refused if _intent(request) else 200,
     )

@@ -1,6 +1,7 @@
 """Exceptions: the board, one with its evidence and its live ladder, and every decision about it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from policies.actions import exceptions
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act, NotAllowed
@@ -86,6 +88,129 @@ def progress(request: HttpRequest, exception_id: UUID) -> HttpResponse:
     return respond(request, "exceptions/detail.html", "exceptions/_live.html", context)
 
 
+@require_POST
+@login_required
+def approve(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Approve the revision that was looked at: all of it, or some workloads, or until an earlier end."""
+    row = _found(request, exception_id)
+    form = DecisionForm(request.POST)
+    values = form.cleaned_data if form.is_valid() else {}
+    if values and not values["workloads"]:
+        form.add_error("workloads", "Tick at least one workload, or decline.")
+    if form.errors:
+        return _page(request, exception_id, decision=form)
+    return _decide(
+        request,
+        exception_id,
+        "Approved. The roll-out has begun.",
+        lambda: exceptions.approve(
+            exception_id=row.pk,
+            revision=values["revision"],
+            workloads=values["workloads"],
+            ends_at=_agreed_end(values["ends_at"], row),
+            comment=values["comment"],
+            by=actor_of(request.user),
+            now=timezone.now(),
+        ),
+        decision=form,
+    )
+
+
+def _agreed_end(typed: datetime | None, row: ExceptionRequest) -> datetime:
+    """Take the end asked for where its day was not changed: forms know days alone."""
+    return row.ends_at if typed is None or typed.date() == row.ends_at.date() else typed
+
+
+@require_POST
+@login_required
+def decline(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Decline, with a comment."""
+    row = _found(request, exception_id)
+    form = DecisionForm(request.POST)
+    form.fields["ends_at"].disabled = True
+    if not form.is_valid():
+        return _page(request, exception_id, decision=form)
+    return _decide(
+        request,
+        exception_id,
+        "Declined.",
+        lambda: exceptions.decline(
+            exception_id=row.pk,
+            revision=form.cleaned_data["revision"],
+            comment=form.cleaned_data["comment"],
+            by=actor_of(request.user),
+            now=timezone.now(),
+        ),
+        decision=form,
+    )
+
+
+@require_POST
+@login_required
+def withdraw(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Take the request back, or throw a draft away."""
+    _found(request, exception_id)
+    return _decide(
+        request,
+        exception_id,
+        "Withdrawn.",
+        lambda: exceptions.withdraw(
+            exception_id=exception_id, by=actor_of(request.user), now=timezone.now()
+        ),
+    )
+
+
+@require_POST
+@login_required
+def try_again(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """Carry out once more what was not proven."""
+    _found(request, exception_id)
+    return _decide(
+        request,
+        exception_id,
+        "Trying again.",
+        lambda: exceptions.try_again(
+            exception_id=exception_id, by=actor_of(request.user), now=timezone.now()
+        ),
+    )
+
+
+@require_POST
+@login_required
+def end(request: HttpRequest, exception_id: UUID) -> HttpResponse:
+    """End it before its time, with a reason; gates are asked where the namespace is enforced."""
+    _found(request, exception_id)
+    return _decide(
+        request,
+        exception_id,
+        "Its end has begun.",
+        lambda: exceptions.end(
+            exception_id=exception_id,
+            ending=request.POST.get("ending", ""),
+            reason=request.POST.get("reason", ""),
+            override_reason=request.POST.get("override_reason", ""),
+            by=actor_of(request.user),
+            now=timezone.now(),
+        ),
+    )
+
+
+def _decide(
+    request: HttpRequest,
+    exception_id: UUID,
+    done: str,
+    act: Callable[[], ExceptionRequest],
+    *,
+    decision: DecisionForm | None = None,
+) -> HttpResponse:
+    try:
+        act()
+    except KNOWN as error:
+        return _page(request, exception_id, trouble=trouble_of(error), decision=decision)
+    messages.success(request, done)
+    return see_other("policies:exception", exception_id)
+
+
 def _found(request: HttpRequest, exception_id: UUID) -> ExceptionRequest:
     rows = seen(reach=seen_by(request.user), user_id=actor_of(request.user).user_id)
     people = ("requested_by", "decided_by", "ending_by")
@@ -100,9 +225,9 @@ def _page(
     decision: DecisionForm | None = None,
 ) -> HttpResponse:
     row = _found(request, exception_id)
-    context = {
-        **_context(request, row),
-        **_typed(decision, row),
+    context = _context(request, row)
+    context |= {
+        **_typed(request, decision, context["page"]),
         "trouble": trouble,
         "strip": data_strip(row.variant.cluster, now=timezone.now()),
         "current_cluster": row.variant.cluster.name,
@@ -121,7 +246,6 @@ def _context(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
         "title": words.page_title(page),
         "state_sentence": words.state_sentence(page),
         "since": words.since(page),
-        "evidence": words.shown_evidence(page),
         "evidence_summary": words.evidence_summary(page),
         "history": sentences(page.history),
         "controls": shown_controls(page.controls, row.variant.cluster.kubernetes_version),
@@ -146,9 +270,16 @@ def _permits(request: HttpRequest, page: ExceptionPage) -> dict[str, Any]:
     }
 
 
-def _typed(decision: DecisionForm | None, row: ExceptionRequest) -> dict[str, Any]:
+def _typed(
+    request: HttpRequest, decision: DecisionForm | None, page: ExceptionPage
+) -> dict[str, Any]:
+    """Keep what was typed into the form that was refused."""
+    asked = words.day_of(page.asked_ends_at)
+    values = decision.cleaned_data if decision else {}
     return {
         "decision": decision or DecisionForm(),
-        "decision_day": words.day_of(row.ends_at),
-        "asked_day": words.day_of(row.ends_at),
+        "decision_day": (decision and decision.data.get("ends_at")) or asked,
+        "asked_day": asked,
+        "evidence": words.shown_evidence(page, ticked=values.get("workloads")),
+        "end_typed": request.POST,
     }
