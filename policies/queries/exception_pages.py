@@ -40,6 +40,18 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Askable:
+    """What one namespace has that may be exempted from a variant."""
+
+    place: Place
+    enforced_at: datetime | None
+    """When it was proven to be enforced; None in Audit."""
+    workloads: tuple[tuple[WorkloadName, ReviewedWorkload], ...]
+    """The failing ones first."""
+    exempt: dict[WorkloadName, ExceptionRow]
+
+
+@dataclass(frozen=True, slots=True)
 class ExceptionPage:
     """One exception, with everything around it."""
 
@@ -54,7 +66,7 @@ class ExceptionPage:
     reason: str
     compensating_control: str
     ticket: str
-    asked_ends_at: datetime
+    asked_ends_at: datetime | None
     agreed_ends_at: datetime | None
     lapses_at: datetime | None
     decided_at: datetime | None
@@ -66,34 +78,24 @@ class ExceptionPage:
     closed_at: datetime | None
     closing_message: str
     adopted_from: str
-    enforced_at: datetime | None
-    """When the namespace was proven to be enforced; None in Audit."""
     evidence: tuple[Evidence, ...]
+    here: Askable
+    """What its namespace has now."""
     history: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Askable:
-    """What one namespace has that may be exempted from a variant."""
-
-    place: Place
-    team: str
-    enforced_at: datetime | None
-    workloads: tuple[tuple[WorkloadName, ReviewedWorkload], ...]
-    """The failing ones first."""
-    exempt: dict[WorkloadName, ExceptionRow]
 
 
 def exception_page(row: ExceptionRequest) -> ExceptionPage:
     """Load one exception (with variant, cluster and people), in a fixed number of queries."""
     variant = row.variant
     agreed = workloads_of(row.approved_workloads)
+    place = places_of(variant.cluster, [row.namespace])[0]
+    reviewed = reviewed_workloads(variant, row.namespace)
     return ExceptionPage(
         row=exception_row(row),
         variant_id=variant.pk,
         cluster_id=variant.cluster_id,
         revision=row.revision,
-        place=places_of(variant.cluster, [row.namespace])[0],
+        place=place,
         asked=workloads_of(row.workloads),
         agreed=agreed,
         controls=tuple(row.controls),
@@ -112,25 +114,29 @@ def exception_page(row: ExceptionRequest) -> ExceptionPage:
         closed_at=row.closed_at,
         closing_message=row.closing_message,
         adopted_from=row.adopted_from,
-        enforced_at=_enforced_at(variant, row.namespace),
-        evidence=_evidence(variant, row.namespace, workloads_of(row.workloads), agreed),
+        evidence=_evidence(reviewed, workloads_of(row.workloads), agreed),
+        here=_askable(variant, place, reviewed),
         history=_history(row),
     )
 
 
 def askable(variant: Variant, space: ObservedNamespace) -> Askable:
     """Load what may be exempted from a variant in a namespace, in a fixed number of queries."""
+    place = Place(variant.cluster.name, space.name, space.labels)
+    return _askable(variant, place, reviewed_workloads(variant, space.name))
+
+
+def _askable(variant: Variant, place: Place, reviewed: Iterable[ReviewedWorkload]) -> Askable:
     found = [
         (WorkloadName(WorkloadKind(w.kind), w.name), w)
-        for w in reviewed_workloads(variant, space.name)
+        for w in reviewed
         if w.kind in set(WorkloadKind) and w.posture.outcome not in {"none", "inapplicable"}
     ]
     return Askable(
-        place=Place(variant.cluster.name, space.name, space.labels),
-        team=space.team,
-        enforced_at=_enforced_at(variant, space.name),
+        place=place,
+        enforced_at=_enforced_at(variant, place.namespace),
         workloads=tuple(sorted(found, key=lambda pair: (not pair[1].would_fail, pair[0]))),
-        exempt=exempted(variant, space.name),
+        exempt=exempted(variant, place.namespace),
     )
 
 
@@ -142,12 +148,11 @@ def _enforced_at(variant: Variant, namespace: str) -> datetime | None:
 
 
 def _evidence(
-    variant: Variant,
-    namespace: str,
+    reviewed: Iterable[ReviewedWorkload],
     asked: Iterable[WorkloadName],
     agreed: tuple[WorkloadName, ...],
 ) -> tuple[Evidence, ...]:
-    found = {(w.kind, w.name): w for w in reviewed_workloads(variant, namespace)}
+    found = {(w.kind, w.name): w for w in reviewed}
     return tuple(
         Evidence(name, name in agreed, found.get((name.kind.value, name.name))) for name in asked
     )

@@ -71,7 +71,8 @@ class ExceptionRow:
     workloads: tuple[WorkloadName, ...]
     """Those agreed to; those asked for while nobody has decided."""
     asked_count: int
-    ends_at: datetime
+    ends_at: datetime | None
+    """The end agreed to, or asked for; a draft may have none."""
     requested_by: str
     requested_by_id: int
     requested_at: datetime

@@ -62,7 +62,15 @@ def ends_help(usual: timedelta, most: timedelta, last: str) -> str:
 
 def form_errors(form: Form) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Pair every field that can be wrong with what is wrong with it, for slots that are refreshed as one types."""
-    names = ("workloads", "more_kind", "more_name", "controls", "reason", "compensating_control", "ticket")
+    names = (
+        "workloads",
+        "more_kind",
+        "more_name",
+        "controls",
+        "reason",
+        "compensating_control",
+        "ticket",
+    )
     slots = [(name, form[name].errors) for name in (*names, "ends_at")]
     return tuple(
         (name, tuple(map(str, errors)))
@@ -89,7 +97,7 @@ def _option(
 
 
 def _until(row: ExceptionRow | None) -> str:
-    return f"until {day(row.ends_at)}" if row else ""
+    return f"until {day(row.ends_at)}" if row and row.ends_at else ""
 
 
 def _why(found: ReviewedWorkload) -> str:

@@ -125,18 +125,12 @@ def _shown(
         kind=name.kind.value,
         name=name.name,
         meta=workload_meta(found) if found else "",
-        agreed=_agreed(line, page),
+        agreed="yes" if line.is_agreed else "no",
         need=line.need,
         faults=_faults(line),
         effect=_effect(line, page),
         is_ticked=ticked is None or name in ticked,
     )
-
-
-def _agreed(line: Evidence, page: ExceptionPage) -> str:
-    if not page.agreed:
-        return "nothing yet"
-    return "yes" if line.is_agreed else "no"
 
 
 def _faults(line: Evidence) -> tuple[str, ...]:
@@ -154,11 +148,20 @@ def _effect(line: Evidence, page: ExceptionPage) -> str:
     found = line.reviewed
     if line.need != "failing" or found is None:
         return "nothing" if line.need in {"passing", "gone"} else "not known"
-    if page.enforced_at is None:
+    if page.here.enforced_at is None:
         return "reported again; refused nowhere while it is Audit"
     return effect_on(found.kind, found.replicas, is_suspended=found.is_suspended)
 
 
-def day_of(at: datetime) -> str:
+def day_of(at: datetime | None) -> str:
     """Write a day as a form does."""
-    return at.date().isoformat()
+    return at.date().isoformat() if at else ""
+
+
+def cover_title(status: ExceptionStatus) -> str:
+    """Say what its objects are to the cluster."""
+    if status in {ExceptionStatus.DRAFT, ExceptionStatus.REQUESTED, ExceptionStatus.APPROVED}:
+        return "What is written for it"
+    if status in {ExceptionStatus.IN_FORCE, ExceptionStatus.FAILED, ExceptionStatus.ENDING}:
+        return "What was written for it"
+    return "What it was about"

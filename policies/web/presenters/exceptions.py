@@ -34,7 +34,7 @@ class ShownException:
     cluster: str
     mark: str
     note: str
-    ends_at: datetime
+    ends_at: datetime | None
     ends_word: str
     requested_by: str
     requested_at: datetime
@@ -87,10 +87,11 @@ NO_WORKLOAD = "nothing yet"
 
 
 def title_of(
-    workloads: tuple[WorkloadName, ...], namespace: str, variant: str, ends_at: datetime
+    workloads: tuple[WorkloadName, ...], namespace: str, variant: str, ends_at: datetime | None
 ) -> str:
     """Say an exception in one sentence: `Exempt Deployment ftp in batch from require-seccomp until 12 Jan 2027`."""
-    return f"Exempt {subject_of(workloads, namespace)} from {variant} until {day(ends_at)}"
+    until = f"until {day(ends_at)}" if ends_at else "without an end yet"
+    return f"Exempt {subject_of(workloads, namespace)} from {variant} {until}"
 
 
 def row_title(row: ExceptionRow) -> str:
@@ -143,7 +144,8 @@ def _shown(row: ExceptionRow, *, now: datetime, user_id: int | None, show: Show)
 
 def ends_word(row: ExceptionRow, *, now: datetime) -> str:
     """Name the mark that the end deserves: `overdue`, `soon`, or none."""
-    if row.status not in {ExceptionStatus.IN_FORCE, ExceptionStatus.ENDING}:
+    on_cluster = row.status in {ExceptionStatus.IN_FORCE, ExceptionStatus.ENDING}
+    if row.ends_at is None or not on_cluster:
         return ""
     if row.ends_at <= now:
         return "overdue"
@@ -175,7 +177,7 @@ def home_lines(rows: tuple[ExceptionRow, ...], *, now: datetime) -> tuple[HomeLi
             ends_word(row, now=now) or row.status.value,
             row_title(row),
             row.message or _ENDS.get(ends_word(row, now=now), ""),
-            row.ends_at if ends_word(row, now=now) else row.changed_at,
+            (row.ends_at if ends_word(row, now=now) else None) or row.changed_at,
         )
         for row in rows
     )

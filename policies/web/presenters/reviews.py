@@ -159,7 +159,7 @@ def _shown(
         patch=workload.patch,
         command=_command(workload, namespace),
         hint=_hint(workload),
-        exempt_until=day(exception.ends_at) if exception else "",
+        exempt_until=day(exception.ends_at) if exception and exception.ends_at else "",
         exception_id=str(exception.id) if exception else "",
         ask=urlencode({"workload": f"{workload.kind}/{workload.name}"}) if can_be_named else "",
     )

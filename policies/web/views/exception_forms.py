@@ -16,15 +16,21 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from policies.actions import exceptions
 from policies.domain.authority import Act
 from policies.domain.exemptions import WorkloadName
-from policies.domain.library import Target
+from policies.domain.library import VariantSpec
 from policies.domain.objects import WorkloadKind
 from policies.models import ExceptionRequest, ObservedNamespace, Variant
+from policies.queries.exception_covers import (
+    NEW,
+    cover_of,
+    draft_exemption,
+    exempts_from_the_whole,
+)
 from policies.queries.exception_pages import Askable, askable
 from policies.queries.exceptions import seen, workloads_of
 from policies.queries.freshness import data_strip
+from policies.queries.specs import current_revisions, written_spec
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
 from policies.web.exception_forms import (
@@ -36,7 +42,9 @@ from policies.web.exception_forms import (
 )
 from policies.web.htmx import respond, see_other
 from policies.web.presenters.controls import shown_controls
+from policies.web.presenters.exception_covers import NOTHING_NAMED, ShownCover, shown_cover
 from policies.web.presenters.exception_form import checklist, ends_help, form_errors
+from policies.web.presenters.exception_page import day_of
 from policies.web.views.exceptions import KNOWN
 from policies.web.words import day
 
@@ -46,8 +54,6 @@ SAID = {
     REQUEST: "Requested. Somebody else has to approve it.",
 }
 USUAL = timedelta(days=30)
-SINGLE_RULES = frozenset({Target.CLUSTER_POLICY.value})
-"""Kinds of policies that can exempt from one rule and keep the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ def _stored(row: ExceptionRequest) -> dict[str, Any]:
         "reason": row.reason,
         "compensating_control": row.compensating_control,
         "ticket": row.ticket,
-        "ends_at": row.ends_at.date().isoformat(),
+        "ends_at": day_of(row.ends_at),
         "revision": row.revision,
     }
 
@@ -184,6 +190,7 @@ def _respond(
     trouble: Trouble | None = None,
 ) -> HttpResponse:
     variant, old = ground.variant, ground.exception
+    written = written_spec(variant, current_revisions([variant]).get(variant.pk))
     context = {
         "form": form,
         "errors": form_errors(form),
@@ -194,7 +201,8 @@ def _respond(
         "listed": checklist(ground.found, form.cleaned_data.get("workloads") or ()),
         "control_options": shown_controls(variant.controls, variant.cluster.kubernetes_version),
         "ticked_controls": form["controls"].value() or (),
-        "is_whole": variant.target not in SINGLE_RULES,
+        "is_whole": exempts_from_the_whole(written),
+        "cover": _cover(written, ground, form, now),
         "ends_help": ends_help(USUAL, _most(), day(end_of(last_day(now, _most())))),
         "trouble": trouble,
         "voids": old is not None and old.decided_by_id is not None,
@@ -212,3 +220,20 @@ def _respond(
         context,
         status=refused if _intent(request) else 200,
     )
+
+
+def _cover(spec: VariantSpec, ground: Ground, form: WishForm, now: datetime) -> ShownCover:
+    """Say what that which was typed so far would cover."""
+    values = form.cleaned_data
+    named = values.get("named") or values.get("workloads")
+    if not named:
+        return NOTHING_NAMED
+    wish = draft_exemption(
+        spec,
+        ground.space.name,
+        named,
+        values.get("controls") or spec.controls,
+        values.get("ends_at") or now + USUAL,
+        key=ground.exception.key if ground.exception else NEW,
+    )
+    return shown_cover(cover_of(spec, ground.found, wish))

@@ -19,15 +19,18 @@ from policies.domain.authority import Act, NotAllowed
 from policies.domain.lifecycle import WrongState
 from policies.models import ExceptionRequest
 from policies.queries.exception_board import load_board
+from policies.queries.exception_covers import cover_of, draft_exemption
 from policies.queries.exception_pages import ExceptionPage, exception_page
 from policies.queries.exceptions import BoardFilter, Show, seen
 from policies.queries.freshness import data_strip
+from policies.queries.specs import current_revisions, written_spec
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
 from policies.web.exception_forms import DecisionForm
 from policies.web.htmx import respond, see_other
 from policies.web.presenters import exception_page as words
 from policies.web.presenters.controls import shown_controls
+from policies.web.presenters.exception_covers import ShownCover, shown_cover
 from policies.web.presenters.exceptions import EMPTY, shown_exceptions, tabs
 from policies.web.presenters.flips import shown_ladders
 from policies.web.presenters.trail import sentences
@@ -118,7 +121,8 @@ def approve(request: HttpRequest, exception_id: UUID) -> HttpResponse:
 
 def _agreed_end(typed: datetime | None, row: ExceptionRequest) -> datetime:
     """Take the end asked for where its day was not changed: forms know days alone."""
-    return row.ends_at if typed is None or typed.date() == row.ends_at.date() else typed
+    asked = row.ends_at or timezone.now()
+    return asked if typed is None or typed.date() == asked.date() else typed
 
 
 @require_POST
@@ -251,6 +255,7 @@ def _context(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
         "controls": shown_controls(page.controls, row.variant.cluster.kubernetes_version),
         "can": words.possible(page, user_id=actor_of(request.user).user_id),
         "endings": words.ENDINGS,
+        "cover": _cover(row, page),
         "ticket_is_link": page.ticket.startswith(("https://", "http://")),
         "ladders": shown_ladders(progress) if progress else (),
         "is_moving": False,
@@ -283,3 +288,17 @@ def _typed(
         "evidence": words.shown_evidence(page, ticked=values.get("workloads")),
         "end_typed": request.POST,
     }
+
+
+def _cover(row: ExceptionRequest, page: ExceptionPage) -> ShownCover:
+    """Say what it covers now: what was agreed to, or asked for."""
+    spec = written_spec(row.variant, current_revisions([row.variant]).get(row.variant_id))
+    wish = draft_exemption(
+        spec,
+        row.namespace,
+        page.row.workloads,
+        page.controls,
+        page.row.ends_at or timezone.now(),
+        key=row.key,
+    )
+    return shown_cover(cover_of(spec, page.here, wish), words.cover_title(page.row.status))
