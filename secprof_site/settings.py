@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "policies.web.errors.KnownErrors",
+    "policies.web.gate.NeedsGrant",
 ]
 
 ROOT_URLCONF = "secprof_site.urls"

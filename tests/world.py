@@ -14,6 +14,7 @@ from policies.domain.parameters import Parameters
 from policies.domain.plans import Plan
 from policies.domain.readiness import NamespaceVerdict
 from policies.models import Cluster, CollectionRun, Flip, Rehearsal, Variant
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.verdicts import verdicts
 
 BAD = {"name": "app", "image": "registry.invalid/app:1"}
@@ -182,4 +183,6 @@ class World:
 
     def verdict(self, variant: Variant, namespace: str) -> NamespaceVerdict:
         variant.cluster.refresh_from_db()
-        return verdicts(variants=[variant], now=self.now())[variant.pk, namespace]
+        return verdicts(variants=[variant], reach=EVERYTHING_SEEN, now=self.now())[
+            variant.pk, namespace
+        ]

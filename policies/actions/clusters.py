@@ -16,6 +16,7 @@ from policies.cluster.errors import ClusterError
 from policies.cluster.kubeconfig import parse_kubeconfig
 from policies.domain.authority import Act, Actor, require
 from policies.models import Cluster
+from policies.queries.places import place_of
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 TEST_PATIENCE_SECONDS = 8.0
@@ -91,7 +92,7 @@ def replace_credential(
     *, cluster_id: int, kubeconfig: str, context: str | None, by: Actor, now: datetime
 ) -> Cluster:
     """Put a new credential in the place of the old one, and queue a collection with it. Raises InvalidKubeconfig."""
-    require(by, Act.ADD_CLUSTER)
+    require(by, Act.ADD_CLUSTER, at=place_of(Cluster.objects.get(pk=cluster_id)))
     connection = parse_kubeconfig(
         kubeconfig, context=context, allow_loopback=settings.SECPROF_ALLOW_LOOPBACK_CLUSTERS
     )
@@ -131,8 +132,8 @@ def rotate_credentials(*, by: Actor, now: datetime) -> int:
 
 def test_connection(*, cluster_id: int, by: Actor, now: datetime) -> Cluster:
     """Ask API server and engine, and note what they say; a failure is noted, not raised."""
-    require(by, Act.TEST_CONNECTION)
     cluster = Cluster.objects.get(pk=cluster_id)
+    require(by, Act.TEST_CONNECTION, at=place_of(cluster))
     try:
         with connected(cluster, patience_seconds=TEST_PATIENCE_SECONDS) as gateway:
             note_contact(cluster, version=gateway.version().git_version, now=now)

@@ -26,6 +26,7 @@ from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import PROFILE_KINDS
 from policies.domain.authority import Act, Actor, require
 from policies.models import Cluster, CollectionRun
+from policies.queries.places import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ RUN_IS_LOST_AFTER = timedelta(minutes=5)
 
 def request_collection(*, cluster_id: int, by: Actor, now: datetime) -> None:
     """Make a collection of this cluster due at once and send it to a worker."""
-    require(by, Act.COLLECT)
     cluster = Cluster.objects.get(pk=cluster_id)
+    require(by, Act.COLLECT, at=place_of(cluster))
     with transaction.atomic():
         Cluster.objects.filter(pk=cluster_id).update(collect_due_at=now)
         audit.record("collection.requested", by=by, now=now, cluster=cluster)
@@ -48,8 +49,8 @@ def collect(*, cluster_id: int, by: Actor, now: datetime) -> CollectionRun:
 
     Raises Busy when a run of this cluster is under way. What the cluster does wrong is recorded, not raised.
     """
-    require(by, Act.COLLECT)
     cluster = Cluster.objects.get(pk=cluster_id)
+    require(by, Act.COLLECT, at=place_of(cluster))
     run = _claim(cluster, by=by, now=now)
     started = time.monotonic()
     try:

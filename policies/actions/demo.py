@@ -30,6 +30,7 @@ from policies.models import (
     Stage,
     Variant,
 )
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.verdicts import verdicts
 
 PROOF_PAUSE = 0.01
@@ -253,7 +254,9 @@ def _team_namespaces(cluster: Cluster) -> Iterator[str]:
 
 
 def _ready(variant: Variant, now: datetime) -> Iterator[str]:
-    for (_, namespace), verdict in sorted(verdicts(variants=[variant], now=now).items()):
+    for (_, namespace), verdict in sorted(
+        verdicts(variants=[variant], reach=EVERYTHING_SEEN, now=now).items()
+    ):
         if verdict.verdict is Verdict.READY:
             yield namespace
 

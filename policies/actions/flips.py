@@ -15,11 +15,12 @@ from policies.actions.connections import connected
 from policies.actions.errors import Busy, Refused
 from policies.actions.planning import make_plan
 from policies.actions.starting import start_rollout, supersede_active_rollout
-from policies.domain.authority import SYSTEM, Act, Actor, require
+from policies.domain.authority import SYSTEM, Act, Actor, Place, require
 from policies.domain.lifecycle import FlipStatus, FlipVerb, check_flip
 from policies.domain.plans import Plan, gates_away, what_moved
 from policies.domain.readiness import HARD_GATES
 from policies.models import Flip, Variant
+from policies.queries.places import flip_places, places_of_flip
 
 WEB_PATIENCE_SECONDS = 10.0
 """How long a person waits for one answer of a cluster."""
@@ -34,8 +35,8 @@ def preview(
     now: datetime,
 ) -> Plan:
     """Make the plan of a flip and write nothing. Raises Refused, ClusterError."""
-    require(by, Act.VIEW)
-    variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    variant = _variant(variant_id)
+    require(by, Act.VIEW, at=_places(variant, verb, namespaces))
     with connected(variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
         return make_plan(gateway, variant, verb, namespaces, now=now)
 
@@ -56,7 +57,8 @@ def request(
     Raises Refused when the plan has moved, when a hard gate is open, or when another gate is open and no reason to
     override it is given; Busy when another flip of the variant is open; ClusterError.
     """
-    require(by, Act.REQUEST_FLIP)
+    at = _places(_variant(variant_id), verb, namespaces)
+    require(by, Act.REQUEST_FLIP, at=at)
     if verb is FlipVerb.ROLLBACK:
         raise Refused("A rollback needs no request: roll back at once.")
     if not reason.strip():
@@ -65,6 +67,8 @@ def request(
     if plan.digest != plan_digest:
         raise Refused("The plan has changed since you looked at it. Look again, then request.")
     check_gates(plan, override_reason)
+    if plan.open_gates:
+        require(by, Act.OVERRIDE_GATES, at=at)
     try:
         with transaction.atomic():
             flip = _create(
@@ -173,7 +177,8 @@ def decline(*, flip_id: UUID, comment: str, by: Actor, now: datetime) -> Flip:
 def withdraw(*, flip_id: UUID, by: Actor, now: datetime) -> Flip:
     """Take back a flip that nobody has decided on."""
     flip = _find(flip_id)
-    require(by, Act.WITHDRAW_FLIP, requested_by_id=flip.requested_by_id)
+    at = places_of_flip(flip)
+    require(by, Act.WITHDRAW_FLIP, at=at, requested_by_id=flip.requested_by_id)
     check_flip(FlipStatus(flip.status), FlipStatus.WITHDRAWN)
     with transaction.atomic():
         _close(flip, FlipStatus.WITHDRAWN, "", now=now)
@@ -188,7 +193,7 @@ def roll_back(
 
     Raises Refused when nothing is enforced there or about to be, Busy when a rollback runs already, ClusterError.
     """
-    require(by, Act.ROLL_BACK)
+    require(by, Act.ROLL_BACK, at=_places(_variant(variant_id), FlipVerb.ROLLBACK, namespaces))
     if not reason.strip():
         raise Refused("Say why: everybody will read it in the trail.")
     plan = preview(
@@ -234,13 +239,25 @@ def mark_stale(flip: Flip, moved: tuple[str, ...], *, by: Actor, now: datetime) 
         )
 
 
+def _places(variant: Variant, verb: FlipVerb, namespaces: Collection[str]) -> tuple[Place, ...]:
+    """Say where the flip would do something. Raises Refused when that is nowhere."""
+    if verb is not FlipVerb.INSTALL and not namespaces:
+        raise Refused("Choose at least one namespace.")
+    return flip_places(variant.cluster, verb, namespaces)
+
+
+def _variant(variant_id: int) -> Variant:
+    return Variant.objects.select_related("cluster").get(pk=variant_id)
+
+
 def _find(flip_id: UUID) -> Flip:
     return Flip.objects.select_related("variant__cluster").get(pk=flip_id)
 
 
 def _decidable(flip_id: UUID, wanted: FlipStatus, *, by: Actor, now: datetime) -> Flip:
     flip = _find(flip_id)
-    require(by, Act.DECIDE_FLIP, requested_by_id=flip.requested_by_id)
+    at = places_of_flip(flip)
+    require(by, Act.DECIDE_FLIP, at=at, requested_by_id=flip.requested_by_id)
     check_flip(FlipStatus(flip.status), wanted)
     if flip.lapses_at <= now:
         raise Refused("This request has lapsed: nobody decided in time. Ask for it again.")

@@ -14,6 +14,7 @@ from policies.domain.inventory.operator import APPARMOR_PREFIX
 from policies.domain.inventory.verdicts import NO_PROFILE
 from policies.domain.names import is_dns_label, is_label_key, is_label_value
 from policies.models import Cluster, DeclaredPool, DeclaredProfile
+from policies.queries.places import place_of
 
 VALUE_LENGTH = 1000
 
@@ -32,8 +33,8 @@ def declare_pool(
 
     `complete` names the mechanisms whose list of profiles leaves nothing out. Raises Refused.
     """
-    require(by, Act.DECLARE_PROFILES)
     cluster = Cluster.objects.get(pk=cluster_id)
+    require(by, Act.DECLARE_PROFILES, at=place_of(cluster))
     _check_pool(name, selector)
     try:
         available = Availability(apparmor)
@@ -58,9 +59,8 @@ def declare_pool(
 
 def withdraw_pool(*, pool_id: int, by: Actor, now: datetime) -> None:
     """Take back a pool with everything that was declared for it."""
-    require(by, Act.DECLARE_PROFILES)
     with transaction.atomic():
-        pool = _locked_pool(pool_id)
+        pool = _locked_pool(pool_id, by=by)
         values = sorted(pool.profiles.values_list("mechanism", "value"))
         _record("pool_withdrawn", pool, by=by, now=now, said={**_said(pool), "profiles": values})
         pool.delete()
@@ -70,12 +70,11 @@ def declare_profile(
     *, pool_id: int, mechanism: str, value: str, by: Actor, now: datetime
 ) -> DeclaredProfile:
     """Declare that a profile lies on every node of a pool. Raises Refused."""
-    require(by, Act.DECLARE_PROFILES)
-    kind = _mechanism(mechanism)
-    _check_value(kind, value)
     try:
         with transaction.atomic():
-            pool = _locked_pool(pool_id)
+            pool = _locked_pool(pool_id, by=by)
+            kind = _mechanism(mechanism)
+            _check_value(kind, value)
             profile = DeclaredProfile.objects.create(
                 pool=pool,
                 mechanism=kind.value,
@@ -92,7 +91,6 @@ def declare_profile(
 
 def withdraw_profile(*, profile_id: int, by: Actor, now: datetime) -> None:
     """Take back the declaration of one profile."""
-    require(by, Act.DECLARE_PROFILES)
     with transaction.atomic():
         profile = (
             DeclaredProfile.objects.select_for_update()
@@ -102,12 +100,14 @@ def withdraw_profile(*, profile_id: int, by: Actor, now: datetime) -> None:
         )
         if profile is None:
             raise Refused("Somebody has withdrawn this already.")
+        require(by, Act.DECLARE_PROFILES, at=place_of(profile.pool.cluster))
         said = {"mechanism": profile.mechanism, "value": profile.value}
         _record("profile_withdrawn", profile.pool, by=by, now=now, said=said)
         profile.delete()
 
 
-def _locked_pool(pool_id: int) -> DeclaredPool:
+def _locked_pool(pool_id: int, *, by: Actor) -> DeclaredPool:
+    """Load a pool that this actor may declare for. Raises Refused, NotAllowed."""
     pool = (
         DeclaredPool.objects.select_for_update()
         .select_related("cluster")
@@ -116,6 +116,7 @@ def _locked_pool(pool_id: int) -> DeclaredPool:
     )
     if pool is None:
         raise Refused("Somebody has withdrawn this pool already.")
+    require(by, Act.DECLARE_PROFILES, at=place_of(pool.cluster))
     return pool
 
 

@@ -36,6 +36,7 @@ from policies.models import (
     RehearsedWorkload,
     Variant,
 )
+from policies.queries.places import places_of
 from policies.queries.specs import current_revisions, written_spec
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,8 @@ def request_rehearsal(
     *, variant_id: int, namespaces: Collection[str], by: Actor, now: datetime
 ) -> tuple[Rehearsal, ...]:
     """Queue a rehearsal in each namespace; one that runs already is left to run. Raises Refused."""
-    require(by, Act.REHEARSE)
     variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    require(by, Act.REHEARSE, at=places_of(variant.cluster, namespaces))
     installed = ObservedPolicy.objects.filter(
         cluster=variant.cluster, kind=variant.target, name=variant.name, role="audit"
     )

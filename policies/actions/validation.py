@@ -40,6 +40,7 @@ from policies.domain.validation import (
     meaning_of_good_pod,
 )
 from policies.models import ObservedNamespace, ObservedPolicy, Variant
+from policies.queries.places import places_of
 from policies.queries.specs import current_revisions, written_spec
 from policies.queries.validation import expected_in
 
@@ -87,8 +88,8 @@ def validate(
 
     Raises Refused when there is no such namespace, or no pod that this variant would refuse.
     """
-    require(by, Act.VALIDATE)
     variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    require(by, Act.VALIDATE, at=places_of(variant.cluster, [namespace]))
     space = ObservedNamespace.objects.filter(cluster=variant.cluster, name=namespace).first()
     if space is None:
         raise Refused(f"{variant.cluster.name} has no namespace {namespace}.")

@@ -26,6 +26,7 @@ from policies.domain.library.targets import TargetFacts, choose, unsafe, version
 from policies.domain.parameters import Parameters
 from policies.models import Cluster, Variant, VariantRevision
 from policies.queries.installed import OutdatedList, outdated_lists, with_installed
+from policies.queries.places import place_of
 
 WEB_PATIENCE_SECONDS = 10.0
 
@@ -46,8 +47,8 @@ def create_variant(
     and known. Raises Refused for parameters that make no variant, and for a kind that is not served or not safe;
     ClusterError.
     """
-    require(by, Act.CREATE_VARIANT)
     cluster = Cluster.objects.get(pk=cluster_id)
+    require(by, Act.CREATE_VARIANT, at=place_of(cluster))
     if template not in TEMPLATES:
         raise Refused(f"There is no template {template!r}.")
     with connected(cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
@@ -108,8 +109,8 @@ def edit_variant(
     `based_on` is the number of the revision that was edited. Raises Busy when somebody else was quicker, Refused for
     parameters that make no variant, or the same one.
     """
-    require(by, Act.CREATE_VARIANT)
     variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    require(by, Act.CREATE_VARIANT, at=place_of(variant.cluster))
     if not note.strip():
         raise Refused("Say what changes and why: it is read before the next install.")
     return _revise(variant, parameters, note.strip(), based_on, by=by, now=now)
@@ -120,8 +121,8 @@ def refresh_installed(*, variant_id: int, by: Actor, now: datetime) -> Variant:
 
     Raises Refused when they are in line already, Busy when somebody edits at the same moment.
     """
-    require(by, Act.CREATE_VARIANT)
     variant = Variant.objects.select_related("cluster").get(pk=variant_id)
+    require(by, Act.CREATE_VARIANT, at=place_of(variant.cluster))
     outdated = outdated_lists(variant, now=now)
     if not outdated:
         raise Refused("The list says what lies on the nodes already, as far as that is known.")

@@ -14,6 +14,7 @@ from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus, StepS
 from policies.domain.readiness import NamespaceVerdict, Verdict
 from policies.models import Flip, KindSnapshot, ObservedPolicy, Rollout, Stage, Variant
 from policies.queries.evidence import POLICY_KINDS
+from policies.queries.reach import Reach
 from policies.queries.specs import OBJECT_KINDS
 
 
@@ -45,14 +46,14 @@ class Cell:
     progress: tuple[int, int] | None
     """Steps done and all steps of the rollout under way."""
     flip_id: UUID | None
-    """The open flip that names this namespace."""
+    """The open flip that names this namespace; None when that reaches further than one may see."""
     is_waiting: bool
     """That flip waits for a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Moving:
-    flip_id: UUID
+    flip_id: UUID | None
     status: str
     progress: tuple[int, int] | None
 
@@ -114,11 +115,13 @@ _STATE_OF_VERDICT = {
 
 
 def load_situation(
-    variants: Sequence[Variant], *, namespaces: Collection[str] | None = None
+    variants: Sequence[Variant], *, reach: Reach, namespaces: Collection[str] | None = None
 ) -> Situation:
     """Load what was decided, proven and observed, in a fixed number of queries."""
     ids = [variant.pk for variant in variants]
-    stages = Stage.objects.filter(variant_id__in=ids, value=Stage.Value.ENFORCE)
+    stages = Stage.objects.filter(
+        reach.in_namespaces("variant__cluster_id"), variant_id__in=ids, value=Stage.Value.ENFORCE
+    )
     if namespaces is not None:
         stages = stages.filter(namespace__in=namespaces)
     denied, installed = _observed(variants)
@@ -128,7 +131,7 @@ def load_situation(
         denied=denied,
         installed=installed,
         observed_at=_observed_at(variants),
-        moving=_moving(ids),
+        moving=_moving(variants, reach),
     )
 
 
@@ -167,7 +170,8 @@ def _observed_at(variants: Sequence[Variant]) -> dict[int, datetime]:
     }
 
 
-def _moving(variant_ids: Sequence[int]) -> dict[tuple[int, str], _Moving]:
+def _moving(variants: Sequence[Variant], reach: Reach) -> dict[tuple[int, str], _Moving]:
+    variant_ids = [variant.pk for variant in variants]
     flips = Flip.objects.filter(
         variant_id__in=variant_ids,
         status__in=[FlipStatus.REQUESTED, FlipStatus.APPROVED, FlipStatus.ROLLING],
@@ -179,9 +183,13 @@ def _moving(variant_ids: Sequence[int]) -> dict[tuple[int, str], _Moving]:
         ).prefetch_related("steps")
     }
     found = {}
+    cluster_ids = {variant.pk: variant.cluster_id for variant in variants}
     for flip in flips:
-        steps = rollouts.get(flip.pk)
-        done = sum(s.status == StepStatus.DONE for s in steps or ())
-        moving = _Moving(flip.pk, flip.status, (done, len(steps)) if steps else None)
-        found.update({(flip.variant_id, name): moving for name in flip.namespaces})
+        seen = reach.seen(cluster_ids[flip.variant_id], flip.namespaces)
+        moving = _Moving(None, flip.status, None)
+        if len(seen) == len(flip.namespaces):
+            steps = rollouts.get(flip.pk)
+            done = sum(s.status == StepStatus.DONE for s in steps or ())
+            moving = _Moving(flip.pk, flip.status, (done, len(steps)) if steps else None)
+        found.update({(flip.variant_id, name): moving for name in seen})
     return found

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
-from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedNamespace, Stage, Variant
+from policies.models import Cluster, CollectionRun, KindSnapshot, Stage, Variant
 from policies.queries.freshness import (
     DataStrip,
     SnapshotState,
@@ -15,6 +15,7 @@ from policies.queries.freshness import (
     data_strips,
     snapshot_state,
 )
+from policies.queries.reach import Reach
 
 A_MOMENT = timedelta(minutes=1)
 RUNS_SHOWN = 10
@@ -50,7 +51,8 @@ class SnapshotRow:
 
     kind: str
     state: SnapshotState
-    object_count: int
+    object_count: int | None
+    """None where not all of the cluster is seen."""
     completed_at: datetime | None
     failed_at: datetime | None
     failure: str
@@ -72,12 +74,13 @@ class RunRow:
     state: str
     requested_by: str
     started_at: datetime
-    object_count: int
+    object_count: int | None
+    """None, like the other numbers, where not all of the cluster is seen."""
     seconds: float
-    request_count: int
-    received_bytes: int
+    request_count: int | None
+    received_bytes: int | None
     error_message: str
-    problem_count: int
+    problem_count: int | None
     problems: tuple[Problem, ...]
 
 
@@ -105,16 +108,22 @@ class ClusterPage:
     snapshots: tuple[SnapshotRow, ...]
     runs: tuple[RunRow, ...]
     variants: tuple[VariantLine, ...]
+    is_whole: bool
+    """All of the cluster is seen."""
 
 
-def cluster_rows(*, now: datetime) -> tuple[ClusterRow, ...]:
-    """List all clusters by name, in a fixed number of queries."""
-    clusters = list(Cluster.objects.order_by("name").defer("credential"))
+def cluster_rows(*, reach: Reach, now: datetime) -> tuple[ClusterRow, ...]:
+    """List the clusters in view by name, in a fixed number of queries; each number counts what is seen."""
+    clusters = list(reach.clusters())
     strips = data_strips(clusters, now=now)
-    spaces = _counts(ObservedNamespace.objects.values_list("cluster_id").annotate(n=Count("pk")))
-    variants = _counts(Variant.objects.values_list("cluster_id").annotate(n=Count("pk")))
+    spaces = _counts(reach.namespaces().values_list("cluster_id").annotate(n=Count("pk")))
+    variants = _counts(
+        Variant.objects.filter(reach.on_clusters())
+        .values_list("cluster_id")
+        .annotate(n=Count("pk"))
+    )
     enforced = _counts(
-        Stage.objects.filter(value=Stage.Value.ENFORCE)
+        Stage.objects.filter(reach.in_namespaces("variant__cluster_id"), value=Stage.Value.ENFORCE)
         .values_list("variant__cluster_id")
         .annotate(n=Count("pk"))
     )
@@ -123,13 +132,14 @@ def cluster_rows(*, now: datetime) -> tuple[ClusterRow, ...]:
     )
 
 
-def cluster_page(cluster: Cluster, *, now: datetime) -> ClusterPage:
-    """Load everything about one cluster."""
-    variants = tuple(_variants(cluster))
+def cluster_page(cluster: Cluster, *, reach: Reach, now: datetime) -> ClusterPage:
+    """Load everything about one cluster that is seen."""
+    variants = tuple(_variants(cluster, reach))
+    is_whole = reach.sees_all_of(cluster.pk)
     row = _row(
         cluster,
         data_strip(cluster, now=now),
-        ObservedNamespace.objects.filter(cluster=cluster).count(),
+        reach.namespaces().filter(cluster=cluster).count(),
         len(variants),
         sum(v.enforced_count for v in variants),
     )
@@ -142,9 +152,10 @@ def cluster_page(cluster: Cluster, *, now: datetime) -> ClusterPage:
         credential_changed_at=cluster.credential_changed_at,
         collect_due_at=cluster.collect_due_at,
         is_run_expected=row.strip.is_running or _is_due(cluster, now),
-        snapshots=tuple(_snapshot(s, now=now) for s in snapshots),
-        runs=tuple(_run(run) for run in runs),
+        snapshots=tuple(_snapshot(s, is_whole=is_whole, now=now) for s in snapshots),
+        runs=tuple(_run(run, is_whole=is_whole) for run in runs),
         variants=variants,
+        is_whole=is_whole,
     )
 
 
@@ -180,37 +191,39 @@ def _row(
     )
 
 
-def _variants(cluster: Cluster) -> list[VariantLine]:
-    enforced = Count("stages", filter=Q(stages__value=Stage.Value.ENFORCE))
+def _variants(cluster: Cluster, reach: Reach) -> list[VariantLine]:
+    seen = reach.in_namespaces("cluster_id", "stages__namespace")
+    enforced = Count("stages", filter=Q(stages__value=Stage.Value.ENFORCE) & seen)
     found = Variant.objects.filter(cluster=cluster).annotate(n=enforced).order_by("name")
     return [VariantLine(v.pk, v.name, v.target, v.n) for v in found]
 
 
-def _snapshot(row: KindSnapshot, *, now: datetime) -> SnapshotRow:
+def _snapshot(row: KindSnapshot, *, is_whole: bool, now: datetime) -> SnapshotRow:
     return SnapshotRow(
         row.kind,
         snapshot_state(row, now=now),
-        row.object_count,
+        row.object_count if is_whole else None,
         row.completed_at,
         row.failed_at,
         row.failure,
     )
 
 
-def _run(run: CollectionRun) -> RunRow:
+def _run(run: CollectionRun, *, is_whole: bool) -> RunRow:
     problems = tuple(
         Problem(p.get("kind", ""), p.get("object", ""), p.get("reason", ""))
         for p in run.problems[:PROBLEMS_SHOWN]
+        if is_whole
     )
     return RunRow(
         state=run.state,
         requested_by=run.requested_by,
         started_at=run.started_at,
-        object_count=sum(run.counts.values()),
+        object_count=sum(run.counts.values()) if is_whole else None,
         seconds=run.seconds,
-        request_count=run.request_count,
-        received_bytes=run.received_bytes,
+        request_count=run.request_count if is_whole else None,
+        received_bytes=run.received_bytes if is_whole else None,
         error_message=run.error_message,
-        problem_count=run.problem_count,
+        problem_count=run.problem_count if is_whole else None,
         problems=problems,
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from policies.domain.library import VariantSpec
-from policies.models import ObservedNamespace, Stage, Variant
-from policies.queries.specs import current_revisions, spec_of, written_spec
+from policies.models import Stage
+from policies.queries.reach import Reach
+from policies.queries.specs import current_revisions, seen_spec, spec_of, written_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,31 @@ class ComparedVariant:
     """All but system ones."""
 
 
-def compare_variants(template: str) -> tuple[ComparedVariant, ...]:
-    """Load the variants of one template by cluster and name, in a fixed number of queries."""
+def compare_variants(template: str, *, reach: Reach) -> tuple[ComparedVariant, ...]:
+    """Load the variants of one template on clusters in view, by cluster and name, in a fixed number of queries."""
     variants = list(
-        Variant.objects.filter(template=template)
-        .select_related("cluster")
+        reach.variants()
+        .filter(template=template)
         .defer("cluster__credential")
         .order_by("cluster__name", "name")
     )
     current = current_revisions(variants)
-    stages = Stage.objects.filter(variant__in=variants, value=Stage.Value.ENFORCE)
+    stages = Stage.objects.filter(
+        reach.in_namespaces("variant__cluster_id"), variant__in=variants, value=Stage.Value.ENFORCE
+    )
     enforced = Counter(dict(stages.values_list("variant_id").annotate(n=Count("pk"))))
-    spaces = ObservedNamespace.objects.filter(is_system=False)
+    spaces = reach.namespaces().filter(is_system=False)
     counts = Counter(dict(spaces.values_list("cluster_id").annotate(n=Count("pk"))))
     return tuple(
         ComparedVariant(
             id=variant.pk,
             name=variant.name,
             cluster=variant.cluster.name,
-            spec=written_spec(variant, current.get(variant.pk)),
+            spec=seen_spec(
+                written_spec(variant, current.get(variant.pk)),
+                cluster_id=variant.cluster_id,
+                reach=reach,
+            ),
             is_installed=variant.pk in current,
             is_behind=variant.pk in current
             and written_spec(variant, current[variant.pk]) != spec_of(variant),

@@ -17,6 +17,8 @@ from policies.domain.lifecycle import (
 )
 from policies.domain.plans import Plan
 from policies.models import Flip, Rollout, RolloutStep, Stage
+from policies.queries.plans import HIDDEN, SeenPlan, seen_plan
+from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
 
@@ -108,7 +110,7 @@ class FlipPage:
     verb: FlipVerb
     namespaces: tuple[str, ...]
     status: FlipStatus
-    plan: Plan
+    plan: SeenPlan
     plan_digest: str
     reason: str
     override_reason: str
@@ -126,9 +128,9 @@ class FlipPage:
     progress: Progress | None
 
 
-def waiting_count(*, by_user_id: int | None) -> int:
-    """Count the flips that wait for a decision by somebody else than their requester."""
-    waiting = Flip.objects.filter(status=FlipStatus.REQUESTED)
+def waiting_count(*, reach: Reach, by_user_id: int | None) -> int:
+    """Count the flips in reach that wait for a decision by somebody else than their requester."""
+    waiting = reach.flips().filter(status=FlipStatus.REQUESTED)
     return waiting.exclude(requested_by_id=by_user_id).count()
 
 
@@ -144,9 +146,9 @@ def related(flips: QuerySet[Flip]) -> QuerySet[Flip]:
     ).prefetch_related("rollout__steps")
 
 
-def flip_list(*, which: FlipFilter, user_id: int | None, page: int) -> FlipList:
-    """List flips, newest first."""
-    flips = Flip.objects.all()
+def flip_list(*, reach: Reach, which: FlipFilter, user_id: int | None, page: int) -> FlipList:
+    """List the flips in reach, newest first."""
+    flips = reach.flips()
     if which is FlipFilter.OPEN:
         flips = flips.filter(status__in=OPEN_FLIP_STATUSES)
     if which is FlipFilter.MINE:
@@ -159,8 +161,9 @@ def flip_list(*, which: FlipFilter, user_id: int | None, page: int) -> FlipList:
     return FlipList(flip_rows(found), total, number, pages)
 
 
-def flip_page(flip: Flip) -> FlipPage:
-    """Load one flip (with variant, cluster and people) and its ladder."""
+def flip_page(flip: Flip, *, reach: Reach) -> FlipPage:
+    """Load one flip in reach (with variant, cluster and people) and its ladder."""
+    plan = seen_plan(Plan.from_json(flip.plan), cluster_id=flip.variant.cluster_id, reach=reach)
     return FlipPage(
         id=flip.pk,
         variant_id=flip.variant_id,
@@ -170,7 +173,7 @@ def flip_page(flip: Flip) -> FlipPage:
         verb=FlipVerb(flip.verb),
         namespaces=tuple(flip.namespaces),
         status=FlipStatus(flip.status),
-        plan=Plan.from_json(flip.plan),
+        plan=plan,
         plan_digest=flip.plan_digest,
         reason=flip.reason,
         override_reason=flip.override_reason,
@@ -182,13 +185,21 @@ def flip_page(flip: Flip) -> FlipPage:
         decided_at=flip.decided_at,
         comment=flip.comment,
         closed_at=flip.closed_at,
-        closing_message=flip.closing_message,
+        closing_message=plan.text(flip.closing_message),
         can_be_rolled_back=_can_be_rolled_back(flip),
-        progress=progress_of(flip),
+        progress=_progress_of(flip, plan),
     )
 
 
-def progress_of(flip: Flip) -> Progress | None:
+def closing_message(flip: Flip, *, reach: Reach) -> str:
+    """Say how a flip (with its variant) ended, as far as that is seen."""
+    plan = Plan.from_json(flip.plan)
+    return seen_plan(plan, cluster_id=flip.variant.cluster_id, reach=reach).text(
+        flip.closing_message
+    )
+
+
+def _progress_of(flip: Flip, plan: SeenPlan) -> Progress | None:
     """Read how far the flip's rollout has got; None before it has one."""
     rollout = Rollout.objects.filter(flip=flip).prefetch_related("steps").first()
     if rollout is None:
@@ -198,27 +209,29 @@ def progress_of(flip: Flip) -> Progress | None:
     marks = "".join(f"{s.status[0]}{s.tries}.{s.agreed} " for s in steps)
     return Progress(
         status=rollout.status,
-        message=rollout.message,
+        message=plan.text(rollout.message),
         started_at=rollout.started_at,
         finished_at=rollout.finished_at,
         done_count=done,
         step_count=len(steps),
-        ladders=_ladders(steps),
+        ladders=_ladders(steps, plan),
         # The flip was read a moment before its rollout: while the two differ there is still something to come.
         is_active=rollout.status in ACTIVE_ROLLOUT_STATUSES or flip.status in OPEN_FLIP_STATUSES,
         fingerprint=f"{flip.status} {rollout.status} {marks}".strip(),
     )
 
 
-def _ladders(steps: list[RolloutStep]) -> tuple[Ladder, ...]:
+def _ladders(steps: list[RolloutStep], plan: SeenPlan) -> tuple[Ladder, ...]:
     by_namespace: dict[str, list[Step]] = {}
     for step in steps:
-        by_namespace.setdefault(step.namespace, []).append(_step(step))
+        name = HIDDEN if step.namespace in plan.hidden else step.namespace
+        by_namespace.setdefault(name, []).append(_step(step, plan))
     return tuple(Ladder(name, tuple(found)) for name, found in by_namespace.items())
 
 
-def _step(step: RolloutStep) -> Step:
-    return Step(**{name: getattr(step, name) for name in Step.__slots__})
+def _step(step: RolloutStep, plan: SeenPlan) -> Step:
+    values = {name: getattr(step, name) for name in Step.__slots__}
+    return Step(**{**values, "detail": plan.text(step.detail), "answer": plan.text(step.answer)})
 
 
 def _can_be_rolled_back(flip: Flip) -> bool:

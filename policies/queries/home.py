@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q
 
 from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus
-from policies.models import Cluster, Flip, ObservedNamespace, Stage, Variant
+from policies.models import Cluster, Stage, Variant
 from policies.queries.evidence import load_evidence
-from policies.queries.flips import FlipRow, flip_rows, related
+from policies.queries.flips import FlipRow, closing_message, flip_rows, related
 from policies.queries.freshness import StripState, data_strips
+from policies.queries.reach import Reach
 from policies.queries.trail import Event, recent_decisions
 
 RECENT_EVENTS = 8
@@ -64,12 +65,12 @@ class HomePage:
     oldest_at: datetime | None
 
 
-def home_page(*, user_id: int | None, now: datetime) -> HomePage:
-    """Load the first page in a fixed number of queries."""
-    clusters = list(Cluster.objects.order_by("name").defer("credential"))
-    variants = list(Variant.objects.select_related("cluster").order_by("cluster__name", "name"))
-    shares = _shares(variants)
-    flips = related(Flip.objects.all())
+def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
+    """Load the first page in a fixed number of queries; each number counts what is seen."""
+    clusters = list(reach.clusters())
+    variants = list(reach.variants().order_by("cluster__name", "name"))
+    shares = _shares(variants, reach)
+    flips = related(reach.flips())
     since = now - FAILURES_SHOWN_FOR
     mine = flips.filter(
         requested_by_id=user_id,
@@ -97,21 +98,23 @@ def home_page(*, user_id: int | None, now: datetime) -> HomePage:
         wrong=(
             *(w for c in clusters for w in _wrong_with_cluster(c, strips[c.pk].state, now=now)),
             *_drifted(variants),
-            *_failed(since),
+            *_failed(since, reach),
         ),
-        recent=recent_decisions(RECENT_EVENTS),
+        recent=recent_decisions(RECENT_EVENTS, reach=reach),
         cluster_count=len(clusters),
         newest_at=max(times, default=None),
         oldest_at=min(times, default=None),
     )
 
 
-def _shares(variants: list[Variant]) -> tuple[Share, ...]:
-    judged = ObservedNamespace.objects.filter(is_system=False)
+def _shares(variants: list[Variant], reach: Reach) -> tuple[Share, ...]:
+    judged = reach.namespaces().filter(is_system=False)
     spaces = Counter(dict(judged.values_list("cluster_id").annotate(n=Count("pk"))))
     enforced = Counter(
         dict(
-            Stage.objects.filter(value=Stage.Value.ENFORCE)
+            Stage.objects.filter(
+                reach.in_namespaces("variant__cluster_id"), value=Stage.Value.ENFORCE
+            )
             .values_list("variant_id")
             .annotate(n=Count("pk"))
         )
@@ -160,10 +163,10 @@ def _drifted(variants: list[Variant]) -> tuple[Wrong, ...]:
     )
 
 
-def _failed(since: datetime) -> tuple[Wrong, ...]:
-    flips = related(Flip.objects.filter(status=FlipStatus.FAILED, closed_at__gte=since))
+def _failed(since: datetime, reach: Reach) -> tuple[Wrong, ...]:
+    flips = related(reach.flips().filter(status=FlipStatus.FAILED, closed_at__gte=since))
     return tuple(
-        Wrong("flip", row.title, flip.closing_message, flip.closed_at, str(flip.pk))
+        Wrong("flip", row.title, closing_message(flip, reach=reach), flip.closed_at, str(flip.pk))
         for flip in flips.order_by("-closed_at")[:5]
         for row in flip_rows([flip])
     )

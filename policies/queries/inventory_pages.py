@@ -1,9 +1,11 @@
 """The page "profiles on nodes": sources, profile by node or by pool, what workloads name, what is declared."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
+
+from django.db.models import QuerySet
 
 from policies.cluster.gateway import (
     APPARMOR_PROFILES,
@@ -29,6 +31,7 @@ from policies.domain.inventory.operator import value_of
 from policies.domain.inventory.verdicts import WORST_FIRST
 from policies.models import Cluster, DeclaredPool, DeclaredProfile, ReferencedProfile
 from policies.queries.inventory import KindState, build_inventory, kind_states
+from policies.queries.reach import Reach
 
 NODES_AS_COLUMNS = 8
 """With more nodes than this a column is a pool."""
@@ -168,14 +171,17 @@ class PoolNodes:
     page_count: int
 
 
-def load_page(cluster: Cluster, *, text: str, page: int, now: datetime) -> InventoryPage:
+def load_page(
+    cluster: Cluster, *, reach: Reach, text: str, page: int, now: datetime
+) -> InventoryPage:
     """Load the page of one cluster, in a fixed number of queries; `text` narrows it by a profile's name."""
     states = kind_states(cluster, now=now)
     inventory = build_inventory(cluster, states)
     lookup = Lookup(inventory, now)
     columns, is_by_node = _columns(inventory)
-    references = tuple(r for r in _references(cluster, lookup) if _fits(r.reference, text))
-    known = [one for one in _known(inventory) if _fits(one.reference, text)]
+    references = tuple(r for r in _references(cluster, lookup, reach) if _fits(r.reference, text))
+    seen = (one for one in _known(inventory) if _is_seen(one, cluster, reach))
+    known = [one for one in seen if _fits(one.reference, text)]
     page_count = max(1, ceil(len(references) / PAGE_SIZE))
     shown = min(max(1, page), page_count)
     return InventoryPage(
@@ -194,10 +200,13 @@ def load_page(cluster: Cluster, *, text: str, page: int, now: datetime) -> Inven
 
 
 def load_pool_nodes(
-    cluster: Cluster, reference: Reference, pool: str, *, page: int, now: datetime
+    cluster: Cluster, reference: Reference, pool: str, *, reach: Reach, page: int, now: datetime
 ) -> PoolNodes:
-    """Load the nodes of one pool with what each has of one profile, a page of them, worst first."""
-    inventory = build_inventory(cluster, kind_states(cluster, now=now))
+    """Load the nodes of one pool with what each has of one profile, a page of them, worst first.
+
+    A profile that is not seen is as one that does not exist.
+    """
+    inventory = _narrowed(build_inventory(cluster, kind_states(cluster, now=now)), cluster, reach)
     lookup = Lookup(inventory, now)
     lines = sorted(
         (
@@ -247,6 +256,25 @@ def _known(inventory: Inventory) -> list[_Known]:
     return [_Known(r, observed.get(r), r in declared) for r in sorted(observed.keys() | declared)]
 
 
+def _is_seen(known: _Known, cluster: Cluster, reach: Reach) -> bool:
+    """Say whether a profile is seen: one of the operator's may lie in a namespace, which its value then names."""
+    profile = known.profile
+    return (
+        known.is_declared
+        or not (profile and profile.namespace)
+        or reach.sees(cluster.pk, profile.namespace)
+    )
+
+
+def _narrowed(inventory: Inventory, cluster: Cluster, reach: Reach) -> Inventory:
+    """Leave out the operator's profiles that are not seen."""
+    observed = inventory.observed
+    if observed is None or reach.sees_all_of(cluster.pk):
+        return inventory
+    seen = (p for p in observed.profiles if not p.namespace or reach.sees(cluster.pk, p.namespace))
+    return replace(inventory, observed=replace(observed, profiles=tuple(seen)))
+
+
 def _fits(reference: Reference, text: str) -> bool:
     return text.casefold() in reference.value.casefold()
 
@@ -283,8 +311,8 @@ def _cell(lookup: Lookup, reference: Reference, column: Column) -> Cell:
 # What workloads name
 
 
-def _references(cluster: Cluster, lookup: Lookup) -> tuple[ReferenceRow, ...]:
-    rows = ReferencedProfile.objects.filter(cluster=cluster).order_by(
+def _references(cluster: Cluster, lookup: Lookup, reach: Reach) -> tuple[ReferenceRow, ...]:
+    rows = ReferencedProfile.objects.filter(reach.in_namespaces(), cluster=cluster).order_by(
         "namespace", "kind", "workload", "container"
     )
     verdicts: dict[tuple[Reference, Placement], Verdict] = {}
@@ -312,6 +340,17 @@ def _user(kind: str, namespace: str, name: str, containers: list[str]) -> User:
 
 
 # What is declared
+
+
+def declared_pools(*, reach: Reach) -> QuerySet[DeclaredPool]:
+    """Give the pools that are declared for clusters in view."""
+    return DeclaredPool.objects.filter(reach.on_clusters()).select_related("cluster")
+
+
+def declared_profiles(*, reach: Reach) -> QuerySet[DeclaredProfile]:
+    """Give the profiles that are declared for clusters in view."""
+    found = DeclaredProfile.objects.filter(reach.on_clusters("pool__cluster_id"))
+    return found.select_related("pool__cluster")
 
 
 def _cards(cluster: Cluster, inventory: Inventory) -> tuple[PoolCard, ...]:

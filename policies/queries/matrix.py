@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.domain.authority import Place
 from policies.domain.readiness import NamespaceVerdict, Verdict
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, Situation, load_situation
+from policies.queries.reach import Reach
 from policies.queries.verdicts import verdicts
 
 PAGE_SIZE = 50
@@ -52,6 +54,8 @@ class Row:
     is_system: bool
     is_terminating: bool
     cells: tuple[Cell, ...]
+    place: Place
+    """Where rights are judged at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +67,21 @@ class Matrix:
     total_count: int
     """Namespaces that the filter lets through."""
     namespace_count: int
-    """All namespaces of the cluster."""
+    """All namespaces of the cluster that are seen."""
     page: int
     page_count: int
     teams: tuple[str, ...]
 
 
-def load_matrix(cluster: Cluster, wanted: MatrixFilter, *, now: datetime) -> Matrix:
+def load_matrix(cluster: Cluster, wanted: MatrixFilter, *, reach: Reach, now: datetime) -> Matrix:
     """Load one page of the matrix, in a fixed number of queries."""
     variants = list(
         Variant.objects.filter(cluster=cluster).select_related("cluster").order_by("name")
     )
-    everything = list(ObservedNamespace.objects.filter(cluster=cluster).order_by("name"))
+    everything = list(reach.namespaces().filter(cluster=cluster).order_by("name"))
     chosen = [space for space in everything if _lets_through(wanted, space)]
     if wanted.verdict or wanted.stage:
-        rows = _rows(chosen, variants, now=now, are_all=True)
+        rows = _rows(chosen, variants, reach=reach, now=now, are_all=True)
         rows = [row for row in rows if any(_matches(wanted, cell) for cell in row.cells)]
         total = len(rows)
         page, pages = _paged(total, wanted.page)
@@ -85,8 +89,11 @@ def load_matrix(cluster: Cluster, wanted: MatrixFilter, *, now: datetime) -> Mat
     else:
         total = len(chosen)
         page, pages = _paged(total, wanted.page)
-        shown = _rows(chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], variants, now=now)
-    installed = load_situation(variants, namespaces=()).installed if not shown else None
+        part = chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+        shown = _rows(part, variants, reach=reach, now=now)
+    installed = None
+    if not shown:
+        installed = load_situation(variants, reach=reach, namespaces=()).installed
     return Matrix(
         columns=_columns(variants, shown, installed),
         rows=tuple(shown),
@@ -126,12 +133,13 @@ def _rows(
     spaces: Sequence[ObservedNamespace],
     variants: Sequence[Variant],
     *,
+    reach: Reach,
     now: datetime,
     are_all: bool = False,
 ) -> list[Row]:
     names = None if are_all else [space.name for space in spaces]
-    judged = verdicts(variants=variants, now=now, namespaces=names)
-    situation = load_situation(variants, namespaces=names)
+    judged = verdicts(variants=variants, reach=reach, now=now, namespaces=names)
+    situation = load_situation(variants, reach=reach, namespaces=names)
     return [_row(space, variants, judged, situation) for space in spaces]
 
 
@@ -144,7 +152,8 @@ def _row(
     cells = (
         situation.cell(v.pk, judged[v.pk, space.name], is_system=space.is_system) for v in variants
     )
-    return Row(space.name, space.team, space.is_system, space.is_terminating, tuple(cells))
+    place = Place(variants[0].cluster.name if variants else "", space.name, space.labels)
+    return Row(space.name, space.team, space.is_system, space.is_terminating, tuple(cells), place)
 
 
 def _columns(

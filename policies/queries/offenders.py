@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from policies.domain.judges import Judge
 from policies.models import ObservedWorkload, Variant
+from policies.queries.reach import Reach
 from policies.queries.specs import written_judges
 
 
@@ -40,16 +41,18 @@ def offenders(
     variant: Variant,
     namespaces: Collection[str],
     *,
+    reach: Reach,
     judge: Judge | None = None,
     limit: int | None = None,
 ) -> tuple[Offender, ...]:
-    """List the offending workloads of some namespaces, by namespace, kind and name, in three queries.
+    """List the offending workloads of some namespaces in reach, by namespace, kind and name, in three queries.
 
     Without a judge, that of what the cluster holds of the variant is asked.
     """
     asked = judge or written_judges([variant])[variant.pk]
     rows = (
         ObservedWorkload.objects.filter(
+            reach.in_namespaces(),
             cluster_id=variant.cluster_id,
             namespace__in=namespaces,
             finding_count__gt=0,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from policies.domain.authority import NotAllowed
 from policies.domain.lint import (
     JUDGED_FAMILIES,
     Facts,
@@ -19,6 +20,7 @@ from policies.domain.lint import (
     read_version,
 )
 from policies.models import Cluster, ObservedPolicy, Variant
+from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
 OURS, OTHERS = "secprof", "others"
@@ -90,9 +92,10 @@ def facts_of(cluster: Cluster) -> Facts:
     )
 
 
-def policy_list(wanted: PolicyFilter, *, page: int) -> PolicyList:
-    """Load and lint one page of policies, in a fixed number of queries."""
-    rows = ObservedPolicy.objects.filter(_condition(wanted))
+def policy_list(wanted: PolicyFilter, *, reach: Reach, page: int) -> PolicyList:
+    """Load and lint one page of policies on clusters in view, in a fixed number of queries."""
+    held = ObservedPolicy.objects.filter(reach.on_clusters())
+    rows = held.filter(_condition(wanted))
     total = rows.count()
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(max(1, page), pages)
@@ -104,21 +107,26 @@ def policy_list(wanted: PolicyFilter, *, page: int) -> PolicyList:
         total_count=total,
         page=number,
         page_count=pages,
-        clusters=tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
-        kinds=tuple(
-            ObservedPolicy.objects.order_by("kind").values_list("kind", flat=True).distinct()
-        ),
+        clusters=tuple(reach.clusters().values_list("name", flat=True)),
+        kinds=tuple(held.order_by("kind").values_list("kind", flat=True).distinct()),
     )
 
 
-def policy_page(*, cluster: str, kind: str, name: str) -> PolicyPage:
+def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPage:
     """Load and lint one policy.
 
     Raises:
-        ObservedPolicy.DoesNotExist: no cluster holds it any more.
+        ObservedPolicy.DoesNotExist: no cluster in view holds it any more.
+        NotAllowed: not all of the cluster is seen, and the text of a policy lists namespaces.
     """
-    rows = ObservedPolicy.objects.filter(cluster__name=cluster, kind=kind, name=name)
+    rows = ObservedPolicy.objects.filter(
+        reach.on_clusters(), cluster__name=cluster, kind=kind, name=name
+    )
     found = _with_cluster(rows).get()
+    if not reach.sees_all_of(found.cluster_id):
+        raise NotAllowed(
+            f"The text of a policy may name any namespace: to read it takes a role on all of {cluster}."
+        )
     facts = facts_of(found.cluster)
     findings = lint(found.manifest, facts)
     return PolicyPage(

@@ -9,7 +9,8 @@ from django.db.models.functions import Cast
 
 from policies.domain.controls import Control, Mechanism
 from policies.domain.posture import Grade, Weakness
-from policies.models import Cluster, ObservedNamespace, ObservedWorkload, Variant
+from policies.models import Cluster, ObservedWorkload, Variant
+from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
 CONTROLS = tuple(control.value for control in Control)
@@ -95,14 +96,12 @@ class PosturePage:
     """Id, name and controls of the cluster's variants: what a workload may be reviewed for."""
 
 
-def load_posture(cluster: Cluster, wanted: PostureFilter) -> PosturePage:
+def load_posture(cluster: Cluster, wanted: PostureFilter, *, reach: Reach) -> PosturePage:
     """Load one page, in a fixed number of queries."""
     spaces = dict(
-        ObservedNamespace.objects.filter(cluster=cluster)
-        .order_by("name")
-        .values_list("name", "team")
+        reach.namespaces().filter(cluster=cluster).order_by("name").values_list("name", "team")
     )
-    rows = _matching(cluster, wanted, spaces)
+    rows = _matching(cluster, wanted, spaces).filter(reach.in_namespaces())
     total = rows.count()
     pages = max(1, -(-total // PAGE_SIZE))
     page = min(max(1, wanted.page), pages)

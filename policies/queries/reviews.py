@@ -19,6 +19,7 @@ from policies.models import (
 from policies.queries.cells import Cell, load_situation
 from policies.queries.evidence import SOURCE
 from policies.queries.offenders import Fault, faults_of
+from policies.queries.reach import Reach
 from policies.queries.specs import written_judges
 from policies.queries.verdicts import verdicts
 
@@ -90,10 +91,12 @@ class Review:
     rehearsal: RehearsalLine | None
 
 
-def load_review(variant: Variant, namespace: ObservedNamespace, *, now: datetime) -> Review:
-    """Load the review of one namespace in a fixed number of queries."""
-    judged = verdicts(variants=[variant], now=now, namespaces=[namespace.name])
-    situation = load_situation([variant], namespaces=[namespace.name])
+def load_review(
+    variant: Variant, namespace: ObservedNamespace, *, reach: Reach, now: datetime
+) -> Review:
+    """Load the review of one namespace, which must be seen, in a fixed number of queries."""
+    judged = verdicts(variants=[variant], reach=reach, now=now, namespaces=[namespace.name])
+    situation = load_situation([variant], reach=reach, namespaces=[namespace.name])
     verdict = judged[variant.pk, namespace.name]
     workloads = _workloads(variant, namespace.name, written_judges([variant])[variant.pk])
     return Review(

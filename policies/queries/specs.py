@@ -4,6 +4,7 @@ The two differ from an edit until the next install. Only the written one may be 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db.models import Max, Q
 
@@ -12,6 +13,7 @@ from policies.domain.library import BINDING_KIND, Target, VariantSpec
 from policies.domain.lifecycle import StepKind, StepStatus
 from policies.domain.parameters import Parameters
 from policies.models import Cluster, DesiredRevision, RolloutStep, Variant, VariantRevision
+from policies.queries.reach import Reach
 
 OBJECT_KINDS: dict[str, tuple[str, ...]] = {
     Target.CLUSTER_POLICY.value: (Target.CLUSTER_POLICY.value,),
@@ -24,6 +26,18 @@ OBJECT_KINDS: dict[str, tuple[str, ...]] = {
 def spec_of(variant: Variant) -> VariantSpec:
     """Read what is wanted of a variant now."""
     return _spec(variant, variant)
+
+
+def seen_parameters(parameters: Parameters, *, cluster_id: int, reach: Reach) -> Parameters:
+    """Leave out the excluded namespaces that are out of reach."""
+    excluded = parameters.excluded_namespaces
+    return replace(parameters, excluded_namespaces=reach.seen(cluster_id, excluded))
+
+
+def seen_spec(spec: VariantSpec, *, cluster_id: int, reach: Reach) -> VariantSpec:
+    """Give a specification with those of its parameters that are in reach. It is to be shown, never to be compiled."""
+    parameters = seen_parameters(spec.parameters, cluster_id=cluster_id, reach=reach)
+    return replace(spec, parameters=parameters)
 
 
 def spec_of_revision(variant: Variant, revision: VariantRevision) -> VariantSpec:

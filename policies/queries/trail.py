@@ -1,13 +1,18 @@
 """The audit trail as pages show it: filtered, newest first, page by page."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
 from policies.domain.lifecycle import StepKind
-from policies.models import AuditEvent, Cluster
+from policies.domain.plans import Plan
+from policies.models import AuditEvent, Flip
+from policies.queries.plans import SeenPlan, seen_plan
+from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
 SMALL_VERBS = (
@@ -60,29 +65,57 @@ class TrailPage:
     verbs: tuple[str, ...]
 
 
-def trail_page(wanted: TrailFilter, *, page: int) -> TrailPage:
-    """Load one page of the trail."""
-    rows = AuditEvent.objects.filter(_condition(wanted))
+def trail_page(wanted: TrailFilter, *, reach: Reach, page: int) -> TrailPage:
+    """Load one page of the trail, as far as it is seen."""
+    rows = reach.events().filter(_condition(wanted))
     total = rows.count()
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(max(1, page), pages)
     start = (number - 1) * PAGE_SIZE
     found = rows.order_by("-at", "-pk")[start : start + PAGE_SIZE]
     return TrailPage(
-        events=tuple(event_of(row) for row in found),
+        events=seen_events(found, reach=reach),
         total_count=total,
         page=number,
         page_count=pages,
-        clusters=tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
-        actors=_values("actor"),
-        verbs=_values("verb"),
+        clusters=tuple(reach.clusters().values_list("name", flat=True)),
+        actors=_values(reach, "actor"),
+        verbs=_values(reach, "verb"),
     )
 
 
-def recent_decisions(limit: int) -> tuple[Event, ...]:
+def recent_decisions(limit: int, *, reach: Reach) -> tuple[Event, ...]:
     """Load the newest rows of the trail, the single steps of rollouts and rehearsals left out."""
-    rows = AuditEvent.objects.exclude(verb__in=SMALL_VERBS).order_by("-at", "-pk")
-    return tuple(event_of(row) for row in rows[:limit])
+    rows = reach.events().exclude(verb__in=SMALL_VERBS).order_by("-at", "-pk")
+    return seen_events(rows[:limit], reach=reach)
+
+
+def seen_events(rows: Iterable[AuditEvent], *, reach: Reach) -> tuple[Event, ...]:
+    """Turn rows that are seen into records, without the names of neighbours that a flip was proven in."""
+    events = tuple(event_of(row) for row in rows)
+    if reach.is_everything:
+        return events
+    hidden = _hidden_in({event.flip_id for event in events if event.flip_id}, reach)
+    return tuple(
+        _redacted(event, hidden[event.flip_id]) if event.flip_id in hidden else event
+        for event in events
+    )
+
+
+def _hidden_in(flip_ids: set[str], reach: Reach) -> dict[str, SeenPlan]:
+    flips = Flip.objects.filter(pk__in=flip_ids).select_related("variant")
+    plans = {
+        str(flip.pk): seen_plan(
+            Plan.from_json(flip.plan), cluster_id=flip.variant.cluster_id, reach=reach
+        )
+        for flip in flips
+    }
+    return {pk: plan for pk, plan in plans.items() if plan.hidden}
+
+
+def _redacted(event: Event, plan: SeenPlan) -> Event:
+    details = json.loads(plan.text(json.dumps(event.details)))
+    return replace(event, message=plan.text(event.message), details=details)
 
 
 def event_of(row: AuditEvent) -> Event:
@@ -108,5 +141,5 @@ def _condition(wanted: TrailFilter) -> Q:
     return condition
 
 
-def _values(column: str) -> tuple[str, ...]:
-    return tuple(AuditEvent.objects.order_by(column).values_list(column, flat=True).distinct())
+def _values(reach: Reach, column: str) -> tuple[str, ...]:
+    return tuple(reach.events().order_by(column).values_list(column, flat=True).distinct())

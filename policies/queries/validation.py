@@ -3,6 +3,7 @@
 from policies.domain.library import VariantSpec
 from policies.domain.validation import Expected
 from policies.models import ObservedNamespace, ObservedPolicy, Stage, Variant
+from policies.queries.reach import Reach
 
 
 def expected_in(variant: Variant, spec: VariantSpec, space: ObservedNamespace) -> Expected:
@@ -19,7 +20,9 @@ def expected_in(variant: Variant, spec: VariantSpec, space: ObservedNamespace) -
     return Expected.REFUSED if proven or denies else Expected.WARNED
 
 
-def enforced_namespaces(variant: Variant) -> tuple[str, ...]:
-    """Name the namespaces in which it is proven to be enforced, sorted."""
-    stages = Stage.objects.filter(variant=variant, value=Stage.Value.ENFORCE)
+def enforced_namespaces(variant: Variant, *, reach: Reach) -> tuple[str, ...]:
+    """Name the namespaces in reach in which it is proven to be enforced, sorted."""
+    stages = Stage.objects.filter(
+        reach.in_namespaces("variant__cluster_id"), variant=variant, value=Stage.Value.ENFORCE
+    )
     return tuple(stages.order_by("namespace").values_list("namespace", flat=True))

@@ -2,26 +2,25 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from policies.domain.lifecycle import OPEN_FLIP_STATUSES
 from policies.domain.parameters import Parameters
 from policies.domain.plans import Manifest
 from policies.models import (
-    Cluster,
     DesiredRevision,
     Flip,
-    ObservedNamespace,
     ObservedPolicy,
     Stage,
     Variant,
     VariantRevision,
 )
 from policies.queries.flips import FlipRow, flip_rows, related
-from policies.queries.specs import OBJECT_KINDS, current_revisions
+from policies.queries.reach import Reach
+from policies.queries.specs import OBJECT_KINDS, current_revisions, seen_parameters
 
 FLIPS_SHOWN = 20
 
@@ -75,7 +74,8 @@ class ObjectState:
     is_ready: bool | None
     changed_at: datetime | None
     wanted: Manifest | None
-    """As the server said it would store it when the plan was made."""
+    """As the server said it would store it when the plan was made; None, like what was observed, where not all of the
+    cluster is seen: the texts list namespaces."""
     observed: Manifest | None
 
 
@@ -100,27 +100,29 @@ class VariantPage:
     revision_number: int | None
     objects: tuple[ObjectState, ...]
     enforced: tuple[tuple[str, datetime], ...]
-    """Namespaces that are proven to be enforced, and since when."""
+    """Namespaces in reach that are proven to be enforced, and since when."""
     flips: tuple[FlipRow, ...]
     wishes: tuple[Wish, ...]
     """Newest first."""
+    is_whole: bool
+    """All of the cluster is seen."""
 
 
-def variants_by_cluster(*, cluster_name: str = "") -> tuple[ClusterVariants, ...]:
+def variants_by_cluster(*, reach: Reach, cluster_name: str = "") -> tuple[ClusterVariants, ...]:
     """List variants, cluster by cluster, in a fixed number of queries."""
-    clusters = Cluster.objects.order_by("name")
+    clusters = reach.clusters()
     if cluster_name:
         clusters = clusters.filter(name=cluster_name)
     names = list(clusters.values_list("pk", "name"))
     variants = list(Variant.objects.filter(cluster_id__in=[pk for pk, _ in names]).order_by("name"))
     rows: dict[int, list[VariantRow]] = defaultdict(list)
-    for variant, row in zip(variants, _rows(variants), strict=True):
+    for variant, row in zip(variants, _rows(variants, reach), strict=True):
         rows[variant.cluster_id].append(row)
     return tuple(ClusterVariants(pk, name, tuple(rows[pk])) for pk, name in names)
 
 
-def variant_page(variant: Variant) -> VariantPage:
-    """Load one variant (with its creator) and everything about it."""
+def variant_page(variant: Variant, *, reach: Reach) -> VariantPage:
+    """Load one variant (with its creator) and everything about it that is seen."""
     observed = list(
         ObservedPolicy.objects.filter(
             cluster_id=variant.cluster_id,
@@ -130,39 +132,55 @@ def variant_page(variant: Variant) -> VariantPage:
     )
     revision = current_revisions([variant]).get(variant.pk)
     stored = _as_stored(revision)
-    stages = Stage.objects.filter(variant=variant, value=Stage.Value.ENFORCE).order_by("namespace")
-    flips = related(Flip.objects.filter(variant=variant)).order_by("-requested_at")[:FLIPS_SHOWN]
+    stages = _stages([variant], reach).order_by("namespace")
+    flips = related(reach.flips().filter(variant=variant)).order_by("-requested_at")[:FLIPS_SHOWN]
+    is_whole = reach.sees_all_of(variant.cluster_id)
+    objects = _objects(revision, observed, stored)
     return VariantPage(
-        row=_rows([variant])[0],
+        row=_rows([variant], reach)[0],
         created_by=variant.created_by.get_username(),
         created_at=variant.created_at,
         revision_number=revision.number if revision else None,
-        objects=_objects(revision, observed, stored),
+        objects=objects if is_whole else tuple(map(_without_text, objects)),
         enforced=tuple(stages.values_list("namespace", "proven_at")),
         flips=flip_rows(flips),
-        wishes=tuple(_wishes(variant)),
+        wishes=tuple(_wishes(variant, reach)),
+        is_whole=is_whole,
     )
 
 
-def _wishes(variant: Variant) -> Iterator[Wish]:
+def _without_text(state: ObjectState) -> ObjectState:
+    return replace(state, wanted=None, observed=None)
+
+
+def _wishes(variant: Variant, reach: Reach) -> Iterator[Wish]:
     found = VariantRevision.objects.filter(variant=variant).select_related("created_by")
     for row in found.order_by("-number"):
         yield Wish(
             number=row.number,
-            parameters=Parameters.from_json(row.parameters),
+            parameters=seen_parameters(
+                Parameters.from_json(row.parameters), cluster_id=variant.cluster_id, reach=reach
+            ),
             note=row.note,
             created_by=row.created_by.get_username(),
             created_at=row.created_at,
         )
 
 
-def _rows(variants: Sequence[Variant]) -> list[VariantRow]:
+def _stages(variants: Sequence[Variant], reach: Reach) -> QuerySet[Stage]:
+    return Stage.objects.filter(
+        reach.in_namespaces("variant__cluster_id"), variant__in=variants, value=Stage.Value.ENFORCE
+    )
+
+
+def _rows(variants: Sequence[Variant], reach: Reach) -> list[VariantRow]:
     cluster_ids = {v.cluster_id for v in variants}
-    spaces = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids, is_system=False)
+    spaces = reach.namespaces().filter(cluster_id__in=cluster_ids, is_system=False)
     space_counts = Counter(dict(spaces.values_list("cluster_id").annotate(n=Count("pk"))))
-    stages = Stage.objects.filter(variant__in=variants, value=Stage.Value.ENFORCE)
-    stage_counts = Counter(dict(stages.values_list("variant_id").annotate(n=Count("pk"))))
-    flips = Flip.objects.filter(variant__in=variants, status__in=OPEN_FLIP_STATUSES)
+    stage_counts = Counter(
+        dict(_stages(variants, reach).values_list("variant_id").annotate(n=Count("pk")))
+    )
+    flips = reach.flips().filter(variant__in=variants, status__in=OPEN_FLIP_STATUSES)
     flip_counts = Counter(dict(flips.values_list("variant_id").annotate(n=Count("pk"))))
     target_of = {kind: target for target, kinds in OBJECT_KINDS.items() for kind in kinds}
     observed: dict[tuple[int, str, str], dict[str, str]] = defaultdict(dict)

@@ -10,16 +10,17 @@ from policies.domain.authority import (
     EVERYTHING,
     Act,
     Actor,
-    Grant,
     Place,
     Role,
-    Scope,
     denial,
     everywhere,
 )
 from policies.models import Grant as GrantRow
+from policies.queries.grants import grant_of
+from policies.queries.reach import Reach, reach_of
 
 _KEPT = "_secprof_actor"
+_KEPT_REACH = "_secprof_reach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,21 @@ def actor_of(user: AbstractBaseUser | AnonymousUser) -> Actor:
     return actor
 
 
-def grant_of(row: GrantRow) -> Grant:
-    """Read a stored grant; its cluster must come with it."""
-    cluster = row.cluster.name if row.cluster else ""
-    return Grant(Role(row.role), Scope(cluster, row.namespace, row.selector))
+def seen_by(user: AbstractBaseUser | AnonymousUser) -> Reach:
+    """Say what a user may see. Asks the database once per user object, that is, anew for each request."""
+    kept = user.__dict__.get(_KEPT_REACH)
+    if isinstance(kept, Reach):
+        return kept
+    reach = reach_of(actor_of(user))
+    user.__dict__[_KEPT_REACH] = reach
+    return reach
+
+
+def permit_on_any(actor: Actor, act: Act, places: Iterable[Place]) -> Permit:
+    """Say whether the actor may do this at one of these places at least; why not at the first, or at everything."""
+    found = [permit(actor, act, at=place) for place in places]
+    first = found[0] if found else permit(actor, act)
+    return next((each for each in found if each.allowed), first)
 
 
 def permit(

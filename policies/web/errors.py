@@ -73,14 +73,17 @@ class KnownErrors:
         trouble = _fragment_trouble(error) if is_htmx(request) else trouble_of(error)
         if trouble is None:
             return None
-        if not is_htmx(request):
-            return render_trouble(request, trouble)
-        response = render(
-            request, "policies/errors/_note.html", {"trouble": trouble}, status=trouble.status
-        )
-        response.headers["HX-Retarget"] = "#messages"
-        response.headers["HX-Reswap"] = "innerHTML"
-        return response
+        return note(request, trouble) if is_htmx(request) else render_trouble(request, trouble)
+
+
+def note(request: HttpRequest, trouble: Trouble) -> HttpResponse:
+    """Render a known error as a note for HTMX, which leaves the page as it was."""
+    response = render(
+        request, "policies/errors/_note.html", {"trouble": trouble}, status=trouble.status
+    )
+    response.headers["HX-Retarget"] = "#messages"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
 
 
 def render_trouble(request: HttpRequest, trouble: Trouble) -> HttpResponse:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from policies.models import Cluster
+from policies.domain.authority import EVERYTHING, Act, Actor, denial
 from policies.queries.flips import waiting_count
-from policies.web.actors import actor_of
+from policies.web.actors import actor_of, seen_by
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
@@ -34,6 +34,8 @@ _SECTIONS = (
     ("Clusters", "policies:clusters", "cluster", ("cluster",)),
     ("Audit trail", "policies:trail", "trail", ("trail",)),
 )
+_GRANTS = ("Grants", "policies:grants", "key", ("grant",))
+"""For those who may give them."""
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -44,19 +46,30 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated or getattr(request, "htmx", False):
         return values
     actor = actor_of(user)
+    reach = seen_by(user)
     match = request.resolver_match
     name = match.url_name if match and match.url_name else ""
     return {
         **values,
         "actor": actor,
-        "actor_roles": ", ".join(sorted(actor.roles)) or "no role",
-        "sections": _sections(name, waiting_count(by_user_id=actor.user_id)),
-        "all_clusters": tuple(Cluster.objects.order_by("name").values_list("name", flat=True)),
+        "actor_roles": _roles(actor),
+        "sections": _sections(actor, name, waiting_count(reach=reach, by_user_id=actor.user_id)),
+        "all_clusters": tuple(reach.clusters().values_list("name", flat=True)),
     }
 
 
-def _sections(url_name: str, waiting: int) -> tuple[Section, ...]:
+def _roles(actor: Actor) -> str:
+    if not actor.grants:
+        return "no role"
+    on = "" if actor.has_role(actor.roles, EVERYTHING) else ", on a part"
+    return ", ".join(sorted(actor.roles)) + on
+
+
+def _sections(actor: Actor, url_name: str, waiting: int) -> tuple[Section, ...]:
+    if not actor.grants:
+        return ()
+    shown = _SECTIONS if denial(actor, Act.GRANT_ROLES) else (*_SECTIONS, _GRANTS)
     return tuple(
         Section(title, to, icon, url_name.startswith(heads), waiting if icon == "ladder" else 0)
-        for title, to, icon, heads in _SECTIONS
+        for title, to, icon, heads in shown
     )

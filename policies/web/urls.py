@@ -5,6 +5,7 @@ from django.urls import path
 from policies.web.views import (
     clusters,
     flips,
+    grants,
     home,
     inventory,
     plans,
@@ -15,6 +16,7 @@ from policies.web.views import (
     profiles,
     readiness,
     reviews,
+    rights,
     session,
     trail,
     validation,
@@ -97,4 +99,9 @@ urlpatterns = [
     ),
     path("posture/", posture.index, name="posture"),
     path("trail/", trail.index, name="trail"),
+    path("grants/", grants.index, name="grants"),
+    path("grants/preview/", grants.preview, name="grant-preview"),
+    path("grants/give/", grants.give, name="grant-give"),
+    path("grants/<int:grant_id>/withdraw/", grants.withdraw, name="grant-withdraw"),
+    path("rights/", rights.mine, name="rights"),
 ]

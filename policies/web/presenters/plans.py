@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.plans import GateAnswer, Plan, PlannedObject, object_diff
 from policies.domain.readiness import HARD_GATES, GateId
+from policies.queries.plans import SeenPlan
 from policies.web.presenters.diffs import Block, diff_blocks
 from policies.web.presenters.readiness import GATE_TITLES
 from policies.web.words import count_of, listed
@@ -71,16 +72,19 @@ class ShownPlan:
     """Why nobody can go ahead; empty when somebody can."""
     needs_override: bool
     digest: str
-    enforced_before_count: int
-    enforced_after_count: int
+    enforced_before_count: int | None
+    enforced_after_count: int | None
     audit_namespace: str
     effect: str
     proof: str
+    is_whole: bool
+    """False when the texts of objects and the numbers of namespaces are left out."""
     voided_by: tuple[str, ...]
 
 
-def shown_plan(plan: Plan) -> ShownPlan:
-    """Word a plan."""
+def shown_plan(seen: SeenPlan) -> ShownPlan:
+    """Word a plan, as far as it is seen."""
+    plan = seen.plan
     hard = tuple(dict.fromkeys(g.sentence for g in plan.open_gates if g.gate in HARD_GATES))
     objects = [_object(planned) for planned in plan.objects]
     return ShownPlan(
@@ -95,12 +99,13 @@ def shown_plan(plan: Plan) -> ShownPlan:
         open_count=len(plan.open_gates),
         hard_sentences=hard,
         needs_override=bool(plan.open_gates) and not hard,
-        digest=plan.digest,
-        enforced_before_count=len(plan.enforced_before),
-        enforced_after_count=len(plan.enforced_after),
+        digest=seen.digest,
+        enforced_before_count=len(plan.enforced_before) if seen.is_whole else None,
+        enforced_after_count=len(plan.enforced_after) if seen.is_whole else None,
         audit_namespace=plan.audit_namespace,
         effect=_effect(plan),
         proof=_proof(plan),
+        is_whole=seen.is_whole,
         voided_by=_voided_by(plan),
     )
 

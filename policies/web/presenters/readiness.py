@@ -1,5 +1,6 @@
 """Cells, gates and workloads in words: why this verdict, in three words or in a sentence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +9,7 @@ from policies.domain.readiness import Gate, GateId, GateOutcome, NamespaceVerdic
 from policies.queries.cells import Cell, CellState
 from policies.queries.matrix import Matrix
 from policies.queries.offenders import Offender
+from policies.web.actors import Permit
 from policies.web.words import age, count_of
 
 GATE_TITLES = {
@@ -57,6 +59,8 @@ class ShownRow:
     is_system: bool
     is_terminating: bool
     cells: tuple[ShownCell, ...]
+    why_not: str
+    """Why no flip may be asked for here; empty when one may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,11 @@ class ShownGate:
 
 
 def shown_rows(
-    matrix: Matrix, *, now: datetime, opened: tuple[int, str] | None = None
+    matrix: Matrix,
+    *,
+    permits: Mapping[str, Permit],
+    now: datetime,
+    opened: tuple[int, str] | None = None,
 ) -> tuple[ShownRow, ...]:
     """Word every cell of a page of the matrix; `opened` is the cell whose panel is shown."""
     return tuple(
@@ -82,6 +90,7 @@ def shown_rows(
             row.is_system,
             row.is_terminating,
             tuple(shown_cell(cell, now=now, opened=opened) for cell in row.cells),
+            permits[row.namespace].reason,
         )
         for row in matrix.rows
     )

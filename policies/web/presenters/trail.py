@@ -42,6 +42,8 @@ _TEXTS = {
     "inventory.pool_withdrawn": "withdrew the node pool {pool} on {cluster}",
     "inventory.profile_declared": "declared {value} on the node pool {pool} of {cluster}",
     "inventory.profile_withdrawn": "withdrew {value} from the node pool {pool} of {cluster}",
+    "grant.given": "gave {to} the role {role} on {scope}",
+    "grant.withdrawn": "withdrew the role {role} on {scope} from {to}",
     "rehearsal.requested": "rehearsed {variant} in {namespaces} on {cluster}",
     "validation.run": "validated {variant} in {namespaces} on {cluster}",
     "flip.requested": "asked to {what}",
@@ -113,6 +115,9 @@ def _text(event: Event) -> str:
         profile=event.details.get("profile", ""),
         mechanism=MECHANISM_TITLES.get(event.details.get("mechanism", ""), ""),
         number=event.details.get("number", ""),
+        to=event.details.get("to", ""),
+        role=event.details.get("role", ""),
+        scope=event.details.get("scope", ""),
     )
 
 

@@ -85,16 +85,20 @@ class ShownWishes:
 _MECHANISM_NAMES = {Mechanism.SECCOMP: "Seccomp", Mechanism.APPARMOR: "AppArmor"}
 
 
-def asked(spec: VariantSpec, kubernetes: str = "") -> Asked:
-    """Say what a variant asks, in words; what its template does not have is left out."""
+def asked(spec: VariantSpec, kubernetes: str = "", *, is_whole: bool = True) -> Asked:
+    """Say what a variant asks, in words; what its template does not have is left out.
+
+    Unless all of the cluster is seen, the excluded namespaces of the specification may be some of them only.
+    """
     parameters = spec.parameters
     lines = [line for m in spec.mechanisms for line in _profile_lines(spec, m)]
     if Mechanism.APPARMOR in spec.mechanisms:
         read = "count" if parameters.apparmor_annotations else "do not count"
         lines.append(ParameterLine("AppArmor annotations", read))
     labels = tuple(f"{key}={value}" if value else key for key, value in parameters.excluded_labels)
+    of_yours = "" if is_whole else ", of yours"
     for title, names in (
-        ("Namespaces left alone", parameters.excluded_namespaces),
+        (f"Namespaces left alone{of_yours}", parameters.excluded_namespaces),
         ("Labels left alone", labels),
     ):
         lines.append(ParameterLine(title, ", ".join(names) or "none"))

@@ -13,9 +13,9 @@ from policies.actions import clusters, collection
 from policies.actions.errors import Refused
 from policies.cluster.kubeconfig import InvalidKubeconfig
 from policies.domain.authority import Act, require
-from policies.models import Cluster
 from policies.queries.clusters import cluster_page, cluster_rows
-from policies.web.actors import actor_of, permit
+from policies.queries.places import place_of
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.forms import ClusterForm, CredentialForm
 from policies.web.htmx import is_htmx, respond, see_other
 
@@ -25,7 +25,7 @@ from policies.web.htmx import is_htmx, respond, see_other
 def index(request: HttpRequest) -> HttpResponse:
     """List all clusters."""
     context = {
-        "rows": cluster_rows(now=timezone.now()),
+        "rows": cluster_rows(reach=seen_by(request.user), now=timezone.now()),
         "may_add": permit(actor_of(request.user), Act.ADD_CLUSTER),
     }
     return respond(request, "clusters/list.html", "clusters/_rows.html", context)
@@ -70,7 +70,7 @@ def detail(request: HttpRequest, cluster_id: int) -> HttpResponse:
 @login_required
 def test(request: HttpRequest, cluster_id: int) -> HttpResponse:
     """Ask API server and engine now."""
-    get_object_or_404(Cluster, pk=cluster_id)
+    get_object_or_404(seen_by(request.user).clusters(), pk=cluster_id)
     cluster = clusters.test_connection(
         cluster_id=cluster_id, by=actor_of(request.user), now=timezone.now()
     )
@@ -89,7 +89,7 @@ def test(request: HttpRequest, cluster_id: int) -> HttpResponse:
 @login_required
 def collect(request: HttpRequest, cluster_id: int) -> HttpResponse:
     """Make a collection due now."""
-    cluster = get_object_or_404(Cluster, pk=cluster_id)
+    cluster = get_object_or_404(seen_by(request.user).clusters(), pk=cluster_id)
     collection.request_collection(
         cluster_id=cluster_id, by=actor_of(request.user), now=timezone.now()
     )
@@ -105,7 +105,7 @@ def collect(request: HttpRequest, cluster_id: int) -> HttpResponse:
 @login_required
 def credential(request: HttpRequest, cluster_id: int) -> HttpResponse:
     """Replace the credential of a cluster."""
-    get_object_or_404(Cluster, pk=cluster_id)
+    get_object_or_404(seen_by(request.user).clusters(), pk=cluster_id)
     form = CredentialForm(request.POST)
     if form.is_valid():
         try:
@@ -127,11 +127,11 @@ def credential(request: HttpRequest, cluster_id: int) -> HttpResponse:
 def _answer(
     request: HttpRequest, cluster_id: int, *, form: CredentialForm | None = None, status: int = 200
 ) -> HttpResponse:
-    found = get_object_or_404(
-        Cluster.objects.select_related("created_by").defer("credential"), pk=cluster_id
-    )
+    reach = seen_by(request.user)
+    found = get_object_or_404(reach.clusters().select_related("created_by"), pk=cluster_id)
     actor = actor_of(request.user)
-    page = cluster_page(found, now=timezone.now())
+    here = place_of(found)
+    page = cluster_page(found, reach=reach, now=timezone.now())
     context: dict[str, Any] = {
         "page": page,
         "cluster": page.cluster,
@@ -139,8 +139,8 @@ def _answer(
         "current_cluster": page.cluster.name,
         "form": form or CredentialForm(),
         "is_sandbox": page.cluster.gateway == "sandbox",
-        "may_test": permit(actor, Act.TEST_CONNECTION),
-        "may_collect": permit(actor, Act.COLLECT),
-        "may_replace": permit(actor, Act.ADD_CLUSTER),
+        "may_test": permit(actor, Act.TEST_CONNECTION, at=here),
+        "may_collect": permit(actor, Act.COLLECT, at=here),
+        "may_replace": permit(actor, Act.ADD_CLUSTER, at=here),
     }
     return respond(request, "clusters/detail.html", "clusters/_state.html", context, status=status)

@@ -19,7 +19,8 @@ from policies.domain.lifecycle import FlipStatus, WrongState
 from policies.models import Flip
 from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
 from policies.queries.freshness import data_strip
-from policies.web.actors import actor_of, permit
+from policies.queries.places import places_of_flip
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
 from policies.web.htmx import respond, see_other
 from policies.web.presenters.flips import shown_ladders
@@ -27,7 +28,6 @@ from policies.web.presenters.plans import shown_plan
 from policies.web.views.plans import planned_offenders
 
 KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
-_FOUND = Flip.objects.select_related("variant__cluster", "requested_by", "decided_by")
 
 
 @require_safe
@@ -38,6 +38,7 @@ def index(request: HttpRequest) -> HttpResponse:
     which = FlipFilter(asked) if asked in set(FlipFilter) else FlipFilter.OPEN
     page = request.GET.get("page", "")
     found = flip_list(
+        reach=seen_by(request.user),
         which=which,
         user_id=actor_of(request.user).user_id,
         page=int(page) if page.isdigit() else 1,
@@ -57,11 +58,12 @@ def detail(request: HttpRequest, flip_id: UUID) -> HttpResponse:
 @login_required
 def progress(request: HttpRequest, flip_id: UUID) -> HttpResponse:
     """Give the live part again, or nothing (204) while it is as the page has it."""
-    found = flip_page(get_object_or_404(_FOUND.all(), pk=flip_id))
+    flip = _seen_flip(request, flip_id)
+    found = flip_page(flip, reach=seen_by(request.user))
     seen = request.GET.get("seen")
     if found.progress and found.progress.is_active and seen == found.progress.fingerprint:
         return HttpResponse(status=204)
-    return respond(request, "flips/detail.html", "flips/_live.html", _context(request, found))
+    return respond(request, "flips/detail.html", "flips/_live.html", _context(request, flip, found))
 
 
 @require_POST
@@ -114,7 +116,7 @@ def withdraw(request: HttpRequest, flip_id: UUID) -> HttpResponse:
 def _decide(
     request: HttpRequest, flip_id: UUID, done: str, act: Callable[[], Flip]
 ) -> HttpResponse:
-    get_object_or_404(Flip, pk=flip_id)
+    _seen_flip(request, flip_id)
     try:
         act()
     except KNOWN as error:
@@ -124,21 +126,30 @@ def _decide(
 
 
 def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None) -> HttpResponse:
-    flip = get_object_or_404(_FOUND.all(), pk=flip_id)
-    found = flip_page(flip)
+    flip = _seen_flip(request, flip_id)
+    reach = seen_by(request.user)
+    found = flip_page(flip, reach=reach)
     context = {
-        **_context(request, found),
+        **_context(request, flip, found),
         "trouble": trouble,
         "plan": shown_plan(found.plan),
         "strip": data_strip(flip.variant.cluster, now=timezone.now()),
-        "offenders": planned_offenders(flip.variant, found.plan),
+        "offenders": planned_offenders(flip.variant, found.plan.plan, reach),
     }
     status = trouble.status if trouble else 200
     return respond(request, "flips/detail.html", "flips/_live.html", context, status=status)
 
 
-def _context(request: HttpRequest, found: FlipPage) -> dict[str, Any]:
+def _seen_flip(request: HttpRequest, flip_id: UUID) -> Flip:
+    found = seen_by(request.user).flips()
+    return get_object_or_404(
+        found.select_related("variant__cluster", "requested_by", "decided_by"), pk=flip_id
+    )
+
+
+def _context(request: HttpRequest, flip: Flip, found: FlipPage) -> dict[str, Any]:
     actor = actor_of(request.user)
+    at = places_of_flip(flip)
     asked_by = found.requested_by_id
     return {
         "flip": found,
@@ -148,7 +159,7 @@ def _context(request: HttpRequest, found: FlipPage) -> dict[str, Any]:
         "can_plan_again": found.status
         in {FlipStatus.STALE, FlipStatus.LAPSED, FlipStatus.DECLINED, FlipStatus.FAILED},
         "current_cluster": found.cluster,
-        "may_decide": permit(actor, Act.DECIDE_FLIP, requested_by_id=asked_by),
-        "may_withdraw": permit(actor, Act.WITHDRAW_FLIP, requested_by_id=asked_by),
-        "may_roll_back": permit(actor, Act.ROLL_BACK),
+        "may_decide": permit(actor, Act.DECIDE_FLIP, at=at, requested_by_id=asked_by),
+        "may_withdraw": permit(actor, Act.WITHDRAW_FLIP, at=at, requested_by_id=asked_by),
+        "may_roll_back": permit(actor, Act.ROLL_BACK, at=at),
     }

@@ -15,10 +15,16 @@ from policies.actions.errors import Refused
 from policies.domain.authority import Act
 from policies.domain.controls import Mechanism
 from policies.domain.inventory import Reference
-from policies.models import Cluster, DeclaredPool, DeclaredProfile
+from policies.models import Cluster
 from policies.queries.freshness import data_strip
-from policies.queries.inventory_pages import load_page, load_pool_nodes
-from policies.web.actors import actor_of, permit
+from policies.queries.inventory_pages import (
+    declared_pools,
+    declared_profiles,
+    load_page,
+    load_pool_nodes,
+)
+from policies.queries.places import place_of
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import SeeOther, is_htmx, respond
 from policies.web.inventory_forms import DeclaredProfileForm, PoolForm
 from policies.web.presenters.inventory import (
@@ -45,7 +51,9 @@ def nodes(request: HttpRequest) -> HttpResponse:
 @login_required
 def pool_nodes(request: HttpRequest) -> HttpResponse:
     """Show the nodes of one pool with one profile, beside the matrix or alone for HTMX."""
-    cluster = get_object_or_404(_clusters(), name=request.GET.get("cluster", ""))
+    cluster = get_object_or_404(
+        seen_by(request.user).clusters(), name=request.GET.get("cluster", "")
+    )
     query = request.GET
     try:
         mechanism = Mechanism(query.get("mechanism", ""))
@@ -55,6 +63,7 @@ def pool_nodes(request: HttpRequest) -> HttpResponse:
         cluster,
         Reference(mechanism, query.get("profile", "")),
         query.get("pool", ""),
+        reach=seen_by(request.user),
         page=_page_number(request),
         now=timezone.now(),
     )
@@ -68,7 +77,7 @@ def pool_nodes(request: HttpRequest) -> HttpResponse:
 @login_required
 def declare_pool(request: HttpRequest, cluster_id: int) -> HttpResponse:
     """Declare a pool of nodes."""
-    cluster = get_object_or_404(_clusters(), pk=cluster_id)
+    cluster = get_object_or_404(seen_by(request.user).clusters(), pk=cluster_id)
     form = PoolForm(request.POST)
     if form.is_valid():
         try:
@@ -90,7 +99,7 @@ def declare_pool(request: HttpRequest, cluster_id: int) -> HttpResponse:
 @login_required
 def declare_profile(request: HttpRequest, pool_id: int) -> HttpResponse:
     """Declare that a profile lies on every node of a pool."""
-    pool = get_object_or_404(DeclaredPool.objects.select_related("cluster"), pk=pool_id)
+    pool = get_object_or_404(declared_pools(reach=seen_by(request.user)), pk=pool_id)
     form = DeclaredProfileForm(request.POST)
     if form.is_valid():
         try:
@@ -113,7 +122,7 @@ def declare_profile(request: HttpRequest, pool_id: int) -> HttpResponse:
 @login_required
 def withdraw_pool(request: HttpRequest, pool_id: int) -> HttpResponse:
     """Take back a pool."""
-    pool = get_object_or_404(DeclaredPool.objects.select_related("cluster"), pk=pool_id)
+    pool = get_object_or_404(declared_pools(reach=seen_by(request.user)), pk=pool_id)
     inventory.withdraw_pool(pool_id=pool_id, by=actor_of(request.user), now=timezone.now())
     messages.success(request, f"The pool {pool.name} was withdrawn.")
     return _back(pool.cluster.name)
@@ -123,9 +132,7 @@ def withdraw_pool(request: HttpRequest, pool_id: int) -> HttpResponse:
 @login_required
 def withdraw_profile(request: HttpRequest, profile_id: int) -> HttpResponse:
     """Take back a declared profile."""
-    found = get_object_or_404(
-        DeclaredProfile.objects.select_related("pool__cluster"), pk=profile_id
-    )
+    found = get_object_or_404(declared_profiles(reach=seen_by(request.user)), pk=profile_id)
     inventory.withdraw_profile(profile_id=profile_id, by=actor_of(request.user), now=timezone.now())
     messages.success(request, f"{found.value} was withdrawn.")
     return _back(found.pool.cluster.name)
@@ -141,7 +148,7 @@ def _answer(
     now = timezone.now()
     text = request.GET.get("q", "").strip()
     number = 1 if extra and "panel" in extra else _page_number(request)
-    page = load_page(cluster, text=text, page=number, now=now)
+    page = load_page(cluster, reach=seen_by(request.user), text=text, page=number, now=now)
     context = {
         "cluster": cluster,
         "current_cluster": cluster.name,
@@ -154,21 +161,16 @@ def _answer(
         "references": shown_references(page),
         "tally": tally(page.outcomes),
         "pool_form": PoolForm(),
-        "may_declare": permit(actor_of(request.user), Act.DECLARE_PROFILES),
+        "may_declare": permit(actor_of(request.user), Act.DECLARE_PROFILES, at=place_of(cluster)),
         **(extra or {}),
     }
     return respond(request, "inventory/page.html", "inventory/_facts.html", context, status=status)
 
 
-def _clusters() -> Any:
-    return Cluster.objects.defer("credential")
-
-
 def _chosen_cluster(request: HttpRequest) -> Cluster | None:
     name = request.GET.get("cluster", "")
-    if name:
-        return get_object_or_404(_clusters(), name=name)
-    return _clusters().order_by("name").first()
+    clusters = seen_by(request.user).clusters()
+    return get_object_or_404(clusters, name=name) if name else clusters.first()
 
 
 def _page_number(request: HttpRequest) -> int:

@@ -20,8 +20,11 @@ from policies.domain.plans import Plan
 from policies.models import Variant
 from policies.queries.freshness import data_strip
 from policies.queries.offenders import offenders
+from policies.queries.places import flip_places
+from policies.queries.plans import seen_plan
+from policies.queries.reach import Reach
 from policies.queries.specs import spec_of
-from policies.web.actors import actor_of, permit
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import trouble_of
 from policies.web.htmx import respond, see_other
 from policies.web.presenters.plans import shown_plan
@@ -43,14 +46,14 @@ class Wanted:
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """Show a fresh plan; nothing is written, neither here nor on the cluster."""
-    return _page(request, _wanted(request.GET))
+    return _page(request, _wanted(request, request.GET))
 
 
 @require_POST
 @login_required
 def request_flip(request: HttpRequest) -> HttpResponse:
     """Ask for the flip that was shown."""
-    wanted = _wanted(request.POST)
+    wanted = _wanted(request, request.POST)
     try:
         flip = flips.request(
             variant_id=wanted.variant.pk,
@@ -68,18 +71,25 @@ def request_flip(request: HttpRequest) -> HttpResponse:
     return see_other("policies:flip", flip.pk)
 
 
-def _wanted(query: QueryDict) -> Wanted:
+def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
     try:
         verb = FlipVerb(query.get("verb", FlipVerb.ENFORCE.value))
         variant_id = int(query.get("variant", ""))
     except ValueError as error:
         raise Http404 from error
-    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
-    return Wanted(variant, verb, tuple(sorted(set(query.getlist("namespace")))))
+    reach = seen_by(request.user)
+    variant = get_object_or_404(reach.variants(), pk=variant_id)
+    namespaces = tuple(sorted(set(query.getlist("namespace"))))
+    if not reach.sees_all_of(variant.cluster_id) and not all(
+        reach.sees(variant.cluster_id, name) for name in namespaces
+    ):
+        raise Http404
+    return Wanted(variant, verb, namespaces)
 
 
 def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None) -> HttpResponse:
     actor = actor_of(request.user)
+    reach = seen_by(request.user)
     now = timezone.now()
     context: dict[str, Any] = {
         "wanted": wanted,
@@ -97,13 +107,15 @@ def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = Non
         )
     except (Refused, ClusterError) as error:
         return _no_plan(request, error, context)
+    at = flip_places(wanted.variant.cluster, wanted.verb, wanted.namespaces)
     context |= {
-        "plan": shown_plan(plan),
-        "offenders": planned_offenders(wanted.variant, plan),
+        "plan": shown_plan(seen_plan(plan, cluster_id=wanted.variant.cluster_id, reach=reach)),
+        "offenders": planned_offenders(wanted.variant, plan, reach),
         "trouble": trouble_of(refusal) if refusal else None,
         "typed": request.POST,
         "planned_at": now,
-        "may_request": permit(actor, Act.REQUEST_FLIP),
+        "may_request": permit(actor, Act.REQUEST_FLIP, at=at),
+        "may_override": permit(actor, Act.OVERRIDE_GATES, at=at),
     }
     status = 409 if refusal else 200
     return respond(request, "plans/page.html", "plans/page.html", context, status=status)
@@ -119,11 +131,12 @@ def _no_plan(
     return respond(request, page, page, values, status=trouble.status if trouble else 409)
 
 
-def planned_offenders(variant: Variant, plan: Plan) -> Any:
+def planned_offenders(variant: Variant, plan: Plan, reach: Reach) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
     if plan.verb is FlipVerb.ROLLBACK:
         return ()
     is_install = plan.verb is FlipVerb.INSTALL
     namespaces = plan.enforced_after if is_install else plan.namespaces
     judge = judge_of(spec_of(variant)) if is_install else None
-    return shown_offenders(offenders(variant, namespaces, judge=judge, limit=OFFENDERS_SHOWN))
+    found = offenders(variant, namespaces, reach=reach, judge=judge, limit=OFFENDERS_SHOWN)
+    return shown_offenders(found)

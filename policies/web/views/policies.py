@@ -5,12 +5,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from policies.domain.authority import Act
+from policies.domain.authority import EVERYTHING, Act
 from policies.domain.lint import UNKNOWN
-from policies.models import Cluster, ObservedPolicy
+from policies.models import ObservedPolicy
 from policies.queries.freshness import data_strip
+from policies.queries.places import place_of
 from policies.queries.policies import PolicyFilter, facts_of, policy_list, policy_page
-from policies.web.actors import actor_of, permit
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import respond
 from policies.web.policy_forms import LintForm
 from policies.web.presenters.policies import linted_manifest, linted_text
@@ -29,7 +30,9 @@ def index(request: HttpRequest) -> HttpResponse:
     )
     number = query.get("page", "")
     context = {
-        "page": policy_list(wanted, page=int(number) if number.isdecimal() else 1),
+        "page": policy_list(
+            wanted, reach=seen_by(request.user), page=int(number) if number.isdecimal() else 1
+        ),
         "filter": wanted,
         "current_cluster": wanted.cluster,
         "tab": "policies",
@@ -42,7 +45,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, cluster: str, kind: str, name: str) -> HttpResponse:
     """Show one policy: its findings, its text, and what our template would write instead."""
     try:
-        page = policy_page(cluster=cluster, kind=kind, name=name)
+        page = policy_page(reach=seen_by(request.user), cluster=cluster, kind=kind, name=name)
     except ObservedPolicy.DoesNotExist as error:
         raise Http404("No cluster holds this policy any more.") from error
     found, lines = linted_manifest(page.manifest, page.facts, cluster_id=page.cluster.pk)
@@ -52,7 +55,7 @@ def detail(request: HttpRequest, cluster: str, kind: str, name: str) -> HttpResp
         "lines": lines,
         "strip": data_strip(page.cluster, now=timezone.now()),
         "current_cluster": page.cluster.name,
-        "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT),
+        "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT, at=place_of(page.cluster)),
     }
     return respond(request, "policies/detail.html", "policies/_policy.html", context)
 
@@ -61,7 +64,7 @@ def detail(request: HttpRequest, cluster: str, kind: str, name: str) -> HttpResp
 @login_required
 def lint(request: HttpRequest) -> HttpResponse:
     """Lint a pasted or uploaded text. Nothing is stored, so the answer to the POST is the page itself."""
-    clusters = tuple(Cluster.objects.order_by("name").defer("credential"))
+    clusters = tuple(seen_by(request.user).clusters())
     form = LintForm(request.POST, request.FILES)
     asked = request.method == "POST" and form.is_valid()
     text = form.given() if asked else ""
@@ -73,7 +76,11 @@ def lint(request: HttpRequest) -> HttpResponse:
         "is_asked": asked,
         "clusters": clusters,
         "chosen": chosen,
-        "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT),
+        "may_create": permit(
+            actor_of(request.user),
+            Act.CREATE_VARIANT,
+            at=place_of(chosen) if chosen else EVERYTHING,
+        ),
         "tab": "lint",
     }
     return respond(request, "policies/lint.html", "policies/_result.html", context)

@@ -6,9 +6,9 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from policies.models import Cluster
 from policies.queries.freshness import data_strip
 from policies.queries.posture import CONTROLS, GRADES, WEAKNESSES, PostureFilter, load_posture
+from policies.web.actors import seen_by
 from policies.web.htmx import respond
 from policies.web.presenters.posture import shown_workloads
 
@@ -17,13 +17,14 @@ from policies.web.presenters.posture import shown_workloads
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
     """Show the workloads of one cluster."""
-    clusters = Cluster.objects.order_by("name").defer("credential")
+    reach = seen_by(request.user)
+    clusters = reach.clusters()
     name = request.GET.get("cluster", "")
     cluster = get_object_or_404(clusters, name=name) if name else clusters.first()
     if cluster is None:
         return render(request, "policies/posture/no_cluster.html")
     wanted = read_filter(request.GET)
-    page = load_posture(cluster, wanted)
+    page = load_posture(cluster, wanted, reach=reach)
     now = timezone.now()
     context = {
         "cluster": cluster,

@@ -8,14 +8,16 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from policies.domain.authority import Act, Actor
+from policies.domain.authority import Act, Actor, Place
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
 from policies.queries.freshness import data_strip
-from policies.queries.matrix import STAGES, VERDICTS, Column, MatrixFilter, load_matrix
+from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilter, load_matrix
 from policies.queries.offenders import offenders
+from policies.queries.places import place_of
+from policies.queries.reach import Reach
 from policies.queries.verdicts import verdicts
-from policies.web.actors import actor_of, permit
+from policies.web.actors import Permit, actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import is_htmx, respond
 from policies.web.presenters.readiness import (
     shown_cell,
@@ -32,13 +34,10 @@ OFFENDERS_SHOWN = 5
 def matrix(request: HttpRequest) -> HttpResponse:
     """Show the namespaces of one cluster by its variants."""
     name = request.GET.get("cluster", "")
-    if name:
-        cluster = get_object_or_404(Cluster.objects.defer("credential"), name=name)
-    else:
-        first = Cluster.objects.order_by("name").defer("credential").first()
-        if first is None:
-            return render(request, "policies/readiness/no_cluster.html")
-        cluster = first
+    clusters = seen_by(request.user).clusters()
+    cluster = get_object_or_404(clusters, name=name) if name else clusters.first()
+    if cluster is None:
+        return render(request, "policies/readiness/no_cluster.html")
     context = _matrix_context(request, cluster)
     return respond(request, "readiness/page.html", "readiness/_matrix.html", context)
 
@@ -47,9 +46,10 @@ def matrix(request: HttpRequest) -> HttpResponse:
 @login_required
 def cell(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
     """Show one cell in a panel, beside the matrix or alone for HTMX."""
-    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
-    space = get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
-    context = _cell_context(variant, space, actor_of(request.user))
+    reach = seen_by(request.user)
+    variant = get_object_or_404(reach.variants(), pk=variant_id)
+    space = get_object_or_404(reach.namespaces(), cluster=variant.cluster, name=namespace)
+    context = _cell_context(variant, space, actor_of(request.user), reach)
     if not is_htmx(request):
         opened = (variant.pk, space.name)
         context = {**_matrix_context(request, variant.cluster, opened=opened), **context}
@@ -64,12 +64,13 @@ def _matrix_context(
 ) -> dict[str, Any]:
     now = timezone.now()
     wanted = read_filter(request.GET)
-    found = load_matrix(cluster, wanted, now=now)
+    found = load_matrix(cluster, wanted, reach=seen_by(request.user), now=now)
+    permits, may_plan = _permits_to_plan(found, cluster, actor_of(request.user))
     query = request.GET.copy()
     query["cluster"] = cluster.name
     return {
         "matrix": found,
-        "rows": shown_rows(found, now=now, opened=opened),
+        "rows": shown_rows(found, permits=permits, now=now, opened=opened),
         "filter": wanted,
         "stages": STAGES,
         "verdict_names": VERDICTS,
@@ -78,9 +79,18 @@ def _matrix_context(
         "current_cluster": cluster.name,
         "searched": wanted.text,
         "plan_column": _plan_column(found.columns, request.GET),
-        "may_plan": permit(actor_of(request.user), Act.REQUEST_FLIP),
+        "may_plan": may_plan,
         "back_query": query.urlencode(),
     }
+
+
+def _permits_to_plan(
+    found: Matrix, cluster: Cluster, actor: Actor
+) -> tuple[dict[str, Permit], Permit]:
+    """Say for each row, and for the button above them, whether a flip may be asked for there."""
+    rows = {row.namespace: permit(actor, Act.REQUEST_FLIP, at=row.place) for row in found.rows}
+    places = [row.place for row in found.rows] or [place_of(cluster)]
+    return rows, permit_on_any(actor, Act.REQUEST_FLIP, places)
 
 
 def _plan_column(columns: tuple[Column, ...], query: QueryDict) -> int | None:
@@ -104,12 +114,16 @@ def read_filter(query: QueryDict) -> MatrixFilter:
     )
 
 
-def _cell_context(variant: Variant, space: ObservedNamespace, actor: Actor) -> dict[str, Any]:
+def _cell_context(
+    variant: Variant, space: ObservedNamespace, actor: Actor, reach: Reach
+) -> dict[str, Any]:
     now = timezone.now()
-    verdict = verdicts(variants=[variant], now=now, namespaces=[space.name])[variant.pk, space.name]
-    situation = load_situation([variant], namespaces=[space.name])
+    names = [space.name]
+    judged = verdicts(variants=[variant], reach=reach, now=now, namespaces=names)
+    verdict = judged[variant.pk, space.name]
+    situation = load_situation([variant], reach=reach, namespaces=names)
     found = situation.cell(variant.pk, verdict, is_system=space.is_system)
-    worst = offenders(variant, [space.name])
+    worst = offenders(variant, names, reach=reach)
     return {
         "cell": found,
         "shown": shown_cell(found, now=now),
@@ -118,16 +132,16 @@ def _cell_context(variant: Variant, space: ObservedNamespace, actor: Actor) -> d
         "variant": variant,
         "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
         "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
-        **_permits(found, actor),
+        **_permits(found, actor, Place(variant.cluster.name, space.name, space.labels)),
     }
 
 
-def _permits(found: Cell, actor: Actor) -> dict[str, Any]:
+def _permits(found: Cell, actor: Actor, here: Place) -> dict[str, Any]:
     open_states = {CellState.READY, CellState.BLOCKED, CellState.UNKNOWN, CellState.UNPROVEN}
     return {
         "can_plan": found.is_installed and found.state in {*open_states, CellState.LOST},
         "can_roll_back": found.state in {CellState.ENFORCED, CellState.UNPROVEN, CellState.ROLLING},
-        "may_rehearse": permit(actor, Act.REHEARSE),
-        "may_plan": permit(actor, Act.REQUEST_FLIP),
-        "may_roll_back": permit(actor, Act.ROLL_BACK),
+        "may_rehearse": permit(actor, Act.REHEARSE, at=here),
+        "may_plan": permit(actor, Act.REQUEST_FLIP, at=here),
+        "may_roll_back": permit(actor, Act.ROLL_BACK, at=here),
     }

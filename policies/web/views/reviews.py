@@ -8,11 +8,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from policies.actions import rehearsals
-from policies.domain.authority import Act
-from policies.models import ObservedNamespace, Variant
+from policies.domain.authority import Act, Place
 from policies.queries.freshness import data_strip
 from policies.queries.reviews import load_review
-from policies.web.actors import actor_of, permit
+from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import is_htmx, respond, see_other
 from policies.web.presenters.readiness import shown_cell
 from policies.web.presenters.reviews import counts, differences, shown_workloads
@@ -22,11 +21,13 @@ from policies.web.presenters.reviews import counts, differences, shown_workloads
 @login_required
 def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
     """Show each workload and what report, posture and rehearsal say of it."""
-    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
-    space = get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
+    reach = seen_by(request.user)
+    variant = get_object_or_404(reach.variants(), pk=variant_id)
+    space = get_object_or_404(reach.namespaces(), cluster=variant.cluster, name=namespace)
+    here = Place(variant.cluster.name, space.name, space.labels)
     now = timezone.now()
     actor = actor_of(request.user)
-    found = load_review(variant, space, now=now)
+    found = load_review(variant, space, reach=reach, now=now)
     context = {
         "review": found,
         "variant": variant,
@@ -36,8 +37,8 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
         "workloads": shown_workloads(found, variant.cluster.kubernetes_version),
         "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
-        "may_rehearse": permit(actor, Act.REHEARSE),
-        "may_plan": permit(actor, Act.REQUEST_FLIP),
+        "may_rehearse": permit(actor, Act.REHEARSE, at=here),
+        "may_plan": permit(actor, Act.REQUEST_FLIP, at=here),
     }
     return respond(request, "reviews/page.html", "reviews/_review.html", context)
 
@@ -46,8 +47,9 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
 @login_required
 def rehearse(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
     """Queue a rehearsal in this namespace."""
-    variant = get_object_or_404(Variant, pk=variant_id)
-    get_object_or_404(ObservedNamespace, cluster_id=variant.cluster_id, name=namespace)
+    reach = seen_by(request.user)
+    variant = get_object_or_404(reach.variants(), pk=variant_id)
+    get_object_or_404(reach.namespaces(), cluster=variant.cluster, name=namespace)
     started = rehearsals.request_rehearsal(
         variant_id=variant.pk,
         namespaces=(namespace,),

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
@@ -17,15 +17,17 @@ from django.views.decorators.http import require_http_methods
 from policies.actions import variants
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
-from policies.domain.authority import Act
+from policies.domain.authority import Act, NotAllowed
 from policies.domain.controls import Mechanism
 from policies.domain.library import TEMPLATES, VariantSpec
 from policies.models import Cluster, Variant
 from policies.queries.installed import with_installed
+from policies.queries.places import place_of
+from policies.queries.reach import Reach
 from policies.queries.specs import spec_of
 from policies.queries.targets import target_facts
 from policies.queries.variants import variant_page
-from policies.web.actors import actor_of, permit
+from policies.web.actors import actor_of, permit_on_any, seen_by
 from policies.web.htmx import respond, see_other
 from policies.web.presenters.variant_form import (
     EXAMPLE_NAMES,
@@ -48,7 +50,7 @@ UNFIT = "Mend the marked fields to see what it compiles to."
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """Show the form with its preview, or create a variant."""
-    clusters = Cluster.objects.order_by("name").defer("credential")
+    clusters = tuple(seen_by(request.user).clusters())
     first = next(iter(clusters), None)
     opened = prefilled(request.GET, usual_cluster_id=first.pk if first else None)
     form = VariantForm(request.POST if request.method == "POST" else opened)
@@ -58,7 +60,7 @@ def new(request: HttpRequest) -> HttpResponse:
         values = form.cleaned_data
         try:
             variant = variants.create_variant(
-                cluster_id=get_object_or_404(Cluster, pk=values["cluster"]).pk,
+                cluster_id=_chosen(values["cluster"], clusters).pk,
                 name=values["name"],
                 template=values["template"],
                 parameters=values["parameters"],
@@ -77,7 +79,8 @@ def new(request: HttpRequest) -> HttpResponse:
         {
             "clusters": clusters,
             "kubernetes": _version_of(form, clusters),
-            "preview": _preview_of_new(form),
+            "preview": _preview_of_new(form, clusters),
+            "places": [place_of(cluster) for cluster in clusters],
             "template_choices": TEMPLATE_CHOICES,
             "target_choices": TARGET_CHOICES,
             "mechanisms": tuple(Mechanism),
@@ -89,7 +92,12 @@ def new(request: HttpRequest) -> HttpResponse:
 @login_required
 def edit(request: HttpRequest, variant_id: int) -> HttpResponse:
     """Show the form with what would change, or keep other parameters; nothing is installed by that."""
-    variant = get_object_or_404(Variant.objects.select_related("cluster"), pk=variant_id)
+    reach = seen_by(request.user)
+    variant = get_object_or_404(reach.variants(), pk=variant_id)
+    if not reach.sees_all_of(variant.cluster_id):
+        raise NotAllowed(
+            f"Parameters name any namespace: to edit them takes a role on all of {variant.cluster.name}."
+        )
     wanted = spec_of(variant).parameters
     typed = {**typed_parameters(wanted), "based_on": variant.revision_number}
     installed = {mechanism: wanted.of(mechanism).installed for mechanism in Mechanism}
@@ -123,7 +131,8 @@ def edit(request: HttpRequest, variant_id: int) -> HttpResponse:
             "variant": variant,
             "kubernetes": variant.cluster.kubernetes_version,
             "current_cluster": variant.cluster.name,
-            "preview": _preview_of_edit(form, variant),
+            "preview": _preview_of_edit(form, variant, reach),
+            "places": [place_of(variant.cluster)],
             "mechanisms": TEMPLATES[variant.template].mechanisms,
             "installed": installed,
         },
@@ -137,12 +146,19 @@ def _version_of(form: VariantForm, clusters: Iterable[Cluster]) -> str:
     return known.get(str(typed)) or next(iter(known.values()), "")
 
 
-def _preview_of_new(form: VariantForm) -> Preview:
+def _chosen(cluster_id: int, clusters: Iterable[Cluster]) -> Cluster:
+    found = next((cluster for cluster in clusters if cluster.pk == cluster_id), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _preview_of_new(form: VariantForm, clusters: Iterable[Cluster]) -> Preview:
     values = form.cleaned_data
     parameters = values.get("parameters")
     if parameters is None:
         return Preview(trouble=UNFIT)
-    cluster = Cluster.objects.filter(pk=values.get("cluster") or 0).defer("credential").first()
+    cluster = next((c for c in clusters if c.pk == values.get("cluster")), None)
     template = values["template"]
     if cluster is not None:
         parameters = with_installed(cluster, template, parameters, now=timezone.now())
@@ -163,11 +179,11 @@ def _preview_of_new(form: VariantForm) -> Preview:
     )
 
 
-def _preview_of_edit(form: VariantEditForm, variant: Variant) -> Preview:
+def _preview_of_edit(form: VariantEditForm, variant: Variant, reach: Reach) -> Preview:
     parameters = form.cleaned_data.get("parameters")
     if parameters is None:
         return Preview(trouble=UNFIT)
-    page = variant_page(variant)
+    page = variant_page(variant, reach=reach)
     wanted = spec_of(variant)
     return previewed(
         lambda: replace(wanted, parameters=parameters),
@@ -190,7 +206,9 @@ def _respond(
         "errors": field_errors(form),
         "control_options": control_options(mechanisms, context["kubernetes"]),
         "profile_groups": profile_groups(form, mechanisms, context.get("installed", {})),
-        "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT),
+        "may_create": permit_on_any(
+            actor_of(request.user), Act.CREATE_VARIANT, context.pop("places")
+        ),
     }
     status = 200 if _is_preview(request) else 422
     return respond(request, "variants/form.html", "variants/_preview.html", context, status=status)

@@ -11,6 +11,7 @@ from policies.domain.readiness import GateId, GateOutcome, Verdict
 from policies.models import ObservedNamespace, ObservedWorkload, PostureTally, Variant
 from policies.queries.evidence import HEARD
 from policies.queries.offenders import offenders
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.reviews import load_review
 from policies.queries.specs import spec_of
 from sandbox.gateway import SandboxGateway
@@ -47,8 +48,8 @@ def test_variants_of_one_cluster_see_their_own_findings_and_patches(
     world.collect()
     world.rehearse(own, "team-a", "team-b")
 
-    assert offenders(usual, ["team-a"]) == ()
-    (offender,) = offenders(own, ["team-a"])
+    assert offenders(usual, ["team-a"], reach=EVERYTHING_SEEN) == ()
+    (offender,) = offenders(own, ["team-a"], reach=EVERYTHING_SEEN)
     assert (offender.name, [f.control for f in offender.faults]) == ("other", ["allowed-profiles"])
     assert world.verdict(usual, "team-a").verdict is Verdict.READY
     verdict = world.verdict(own, "team-a")
@@ -56,13 +57,18 @@ def test_variants_of_one_cluster_see_their_own_findings_and_patches(
     # Report, posture and the engine itself agree on the one workload.
     counts = [verdict.gate(g).number for g in (GateId.REPORTS, GateId.POSTURE, GateId.REHEARSAL)]
     assert counts == [1, 1, 1]
-    review = load_review(own, ObservedNamespace.objects.get(name="team-a"), now=world.now())
+    review = load_review(
+        own, ObservedNamespace.objects.get(name="team-a"), reach=EVERYTHING_SEEN, now=world.now()
+    )
     (failing,) = review.failing
     assert failing.name == "other"
     assert "localhostProfile" in failing.posture.message or failing.faults
     assert failing.patch
     assert not load_review(
-        usual, ObservedNamespace.objects.get(name="team-a"), now=world.now()
+        usual,
+        ObservedNamespace.objects.get(name="team-a"),
+        reach=EVERYTHING_SEEN,
+        now=world.now(),
     ).failing
 
 
@@ -125,7 +131,7 @@ def test_templates_with_default_parameters_share_the_base_judge(
     verdict = world.verdict(variant, "team-a")
     assert verdict.verdict is Verdict.BLOCKED
     assert verdict.gate(GateId.REHEARSAL).number == 1
-    (offender,) = offenders(variant, ["team-a", "team-b"])
+    (offender,) = offenders(variant, ["team-a", "team-b"], reach=EVERYTHING_SEEN)
     assert {f.control for f in offender.faults} == {"require-apparmor"}
     assert world.flip(variant, FlipVerb.ENFORCE, "team-b") is RolloutStatus.PROVEN
     assert world.roll_back(variant, "team-b") is RolloutStatus.PROVEN
@@ -145,7 +151,7 @@ def test_excluded_namespace_cannot_be_enforced_and_fails_nothing(
     assert (gate.outcome, gate.is_hard) == (GateOutcome.FAIL, True)
     assert gate.sentence.startswith("This variant excludes the namespace")
     assert verdict.gate(GateId.POSTURE).outcome is GateOutcome.PASS
-    assert offenders(own, ["team-a"]) == ()
+    assert offenders(own, ["team-a"], reach=EVERYTHING_SEEN) == ()
 
 
 def test_workload_with_an_excluded_label_is_left_alone_and_said_so(
@@ -162,7 +168,9 @@ def test_workload_with_an_excluded_label_is_left_alone_and_said_so(
     assert world.verdict(own, "team-a").verdict is Verdict.READY
     tally = PostureTally.objects.get(namespace="team-a", judge=judge_of(spec_of(own)).key)
     assert (tally.workload_count, tally.not_applicable_count, tally.reportable_count) == (2, 1, 1)
-    review = load_review(own, ObservedNamespace.objects.get(name="team-a"), now=world.now())
+    review = load_review(
+        own, ObservedNamespace.objects.get(name="team-a"), reach=EVERYTHING_SEEN, now=world.now()
+    )
     posture = {workload.name: workload.posture for workload in review.passing}
     assert (posture["other"].outcome, posture["other"].message) == (
         "inapplicable",

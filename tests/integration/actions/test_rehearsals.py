@@ -191,9 +191,11 @@ def test_request_before_the_variant_is_installed_is_refused(world: SandboxWorld)
 
 
 def test_request_takes_more_than_a_viewer(world: SandboxWorld) -> None:
+    variant = world.variant("ClusterPolicy")
+
     with pytest.raises(NotAllowed):
         rehearsals.request_rehearsal(
-            variant_id=0, namespaces=["team-a"], by=world.people.viewer, now=world.now()
+            variant_id=variant.pk, namespaces=["team-a"], by=world.people.viewer, now=world.now()
         )
 
 

@@ -29,6 +29,7 @@ from policies.queries.inventory_pages import (
     load_page,
     load_pool_nodes,
 )
+from policies.queries.reach import EVERYTHING_SEEN
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -105,12 +106,14 @@ def named(cluster: Cluster, workload: str, value: str, **fields: object) -> None
 
 
 def load(cluster: Cluster, *, text: str = "", page: int = 1) -> InventoryPage:
-    return load_page(cluster, text=text, page=page, now=timezone.now())
+    return load_page(cluster, reach=EVERYTHING_SEEN, text=text, page=page, now=timezone.now())
 
 
 def pool_nodes(cluster: Cluster, pool: str, *, page: int = 1) -> PoolNodes:
     reference = Reference(Mechanism.SECCOMP, "operator/a.json")
-    return load_pool_nodes(cluster, reference, pool, page=page, now=timezone.now())
+    return load_pool_nodes(
+        cluster, reference, pool, reach=EVERYTHING_SEEN, page=page, now=timezone.now()
+    )
 
 
 def declare(cluster: Cluster, name: str, *values: str, complete: bool = True) -> None:

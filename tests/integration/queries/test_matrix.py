@@ -10,6 +10,7 @@ from policies.domain.lifecycle import FlipStatus, RolloutStatus, StepKind, StepS
 from policies.models import Cluster, KindSnapshot, PostureTally, ResultTally, Variant
 from policies.queries.cells import Cell, CellState
 from policies.queries.matrix import PAGE_SIZE, Matrix, MatrixFilter, load_matrix
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.web.presenters.readiness import cell_note
 from tests import factories
 
@@ -32,7 +33,7 @@ def variant(cluster: Cluster) -> Variant:
 
 
 def load(cluster: Cluster, **wanted: object) -> Matrix:
-    return load_matrix(cluster, MatrixFilter(**wanted), now=timezone.now())
+    return load_matrix(cluster, MatrixFilter(**wanted), reach=EVERYTHING_SEEN, now=timezone.now())
 
 
 def cell(cluster: Cluster, namespace: str) -> Cell:

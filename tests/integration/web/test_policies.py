@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from policies.models import AuditEvent, Cluster, ObservedPolicy
 from policies.queries.policies import PAGE_SIZE, PolicyFilter, policy_list
+from policies.queries.reach import EVERYTHING_SEEN
 from tests import factories
 from tests.integration.web.conftest import HTMX
 from tests.unit.domain.lint.cases import CEL, PLAIN, but
@@ -63,7 +64,9 @@ def test_policies_list_counts_findings_and_names_owners(
 
     for words in ("broken", "from-chart", "require-seccomp", "Helm", "secprof", "Enforce"):
         assert words in text
-    found = {row.name: row for row in policy_list(PolicyFilter(), page=1).rows}
+    found = {
+        row.name: row for row in policy_list(PolicyFilter(), reach=EVERYTHING_SEEN, page=1).rows
+    }
     assert found["broken"].errors > 3
     assert found["from-chart"].errors == 0
 
@@ -95,7 +98,9 @@ def test_policies_filter_lets_through(
 ) -> None:
     factories.installed(cluster)
 
-    assert [row.name for row in policy_list(PolicyFilter(**query), page=1).rows] == names
+    assert [
+        row.name for row in policy_list(PolicyFilter(**query), reach=EVERYTHING_SEEN, page=1).rows
+    ] == names
 
 
 def test_policies_list_of_nothing_says_where_it_comes_from(
@@ -112,7 +117,7 @@ def test_policies_list_costs_the_same_whatever_the_size(
     store(stored(cluster, f"z-{number:04}", PLAIN) for number in range(count))
 
     with django_assert_num_queries(5):
-        page = policy_list(PolicyFilter(), page=1)
+        page = policy_list(PolicyFilter(), reach=EVERYTHING_SEEN, page=1)
 
     assert page.total_count == count + 4
     assert len(page.rows) == min(PAGE_SIZE, count + 4)
@@ -121,7 +126,7 @@ def test_policies_list_costs_the_same_whatever_the_size(
 def test_policies_page_beyond_the_end_is_the_last(cluster: Cluster) -> None:
     store(stored(cluster, f"p-{number:04}", PLAIN) for number in range(PAGE_SIZE))
 
-    page = policy_list(PolicyFilter(), page=99)
+    page = policy_list(PolicyFilter(), reach=EVERYTHING_SEEN, page=99)
 
     assert (page.page, len(page.rows)) == (2, 3)
 

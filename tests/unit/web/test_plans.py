@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.plans import Plan
+from policies.queries.plans import SeenPlan
 from policies.web.presenters.plans import shown_plan
 
 FIRST = Plan(
@@ -27,15 +28,19 @@ AGAIN = replace(
 )
 
 
+def whole(plan: Plan) -> SeenPlan:
+    return SeenPlan(plan, plan.digest, is_whole=True, hidden=())
+
+
 def test_first_install_refuses_nothing() -> None:
-    shown = shown_plan(FIRST)
+    shown = shown_plan(whole(FIRST))
 
     assert shown.effect.startswith("Nothing is refused.")
     assert shown.proof == "A bad pod is admitted in team-b, with this policy's warning."
 
 
 def test_install_where_it_is_enforced_says_that_it_counts_at_once_and_is_proven() -> None:
-    shown = shown_plan(AGAIN)
+    shown = shown_plan(whole(AGAIN))
 
     assert shown.effect.startswith("In 1 namespace, where it is enforced, new pods are judged")
     assert shown.proof == (
@@ -45,6 +50,6 @@ def test_install_where_it_is_enforced_says_that_it_counts_at_once_and_is_proven(
 
 
 def test_install_without_a_namespace_in_audit_is_proven_where_it_is_enforced() -> None:
-    shown = shown_plan(replace(AGAIN, audit_namespace=""))
+    shown = shown_plan(whole(replace(AGAIN, audit_namespace="")))
 
     assert shown.proof.startswith("In team-a, where it is enforced")
