@@ -1,12 +1,19 @@
-"""Recognise Kyverno among the Deployments of a cluster, and read its version from the image tag."""
+"""Recognise Kyverno among the Deployments of a cluster, and read its version from the image tag and its flags."""
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from policies.domain.objects import Controller
+
+Version = tuple[int, int, int]
 
 COMPONENT = "app.kubernetes.io/component"
 ADMISSION_CONTROLLER = "admission-controller"
 CONTAINER = "kyverno"
+EXCEPTIONS_FLAG = "--enablePolicyException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,87 @@ def find_engine(deployment: Controller) -> Engine | None:
         if container.name == CONTAINER:
             return Engine(deployment.metadata.namespace, _tag(container.image))
     return None
+
+
+class Component(StrEnum):
+    """Kyverno's controllers whose flags decide about exceptions; each is a Deployment of its own."""
+
+    ADMISSION = "admission-controller"
+    BACKGROUND = "background-controller"
+    REPORTS = "reports-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """The command line of one of Kyverno's controllers, as its Deployment states it."""
+
+    component: Component
+    namespace: str
+    name: str
+    version: Version | None
+    flags: Mapping[str, str] | None
+    """By name with two dashes, the last word on each; None when they could not be read."""
+
+
+def read_settings(manifest: Mapping[str, Any]) -> ControllerSettings | None:
+    """Read a Deployment; None when it is none of Kyverno's controllers."""
+    metadata = _mapping(manifest.get("metadata"))
+    named = _mapping(metadata.get("labels")).get(COMPONENT)
+    component = next((each for each in Component if each == named), None)
+    if component is None:
+        return None
+    spec = _mapping(_mapping(_mapping(manifest.get("spec")).get("template")).get("spec"))
+    listed = spec.get("containers")
+    containers = [_mapping(each) for each in listed] if isinstance(listed, list) else []
+    own = next((each for each in containers if each.get("name") in _CONTAINERS), None)
+    if own is None:
+        return None
+    return ControllerSettings(
+        component=component,
+        namespace=str(metadata.get("namespace", "")),
+        name=str(metadata.get("name", "")),
+        version=_version(_tag(str(own.get("image", "")))),
+        flags=_flags(own),
+    )
+
+
+_CONTAINERS = (CONTAINER, "controller")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_FLAG = re.compile(r"--?([A-Za-z][-A-Za-z0-9]*)(?:=(.*))?", re.DOTALL)
+
+
+def _version(tag: str) -> Version | None:
+    found = _VERSION.match(tag)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def _flags(container: Mapping[str, Any]) -> dict[str, str] | None:
+    words = [*_words(container.get("command")), *_words(container.get("args"))]
+    if not all(isinstance(word, str) for word in words):
+        return None
+    flags: dict[str, str] = {}
+    pending = ""
+    for word in words:
+        found = _FLAG.fullmatch(word)
+        if found is None:
+            if pending == EXCEPTIONS_FLAG:
+                return None  # Go takes no truth value apart from its flag, and reads no flag behind one
+            if pending:
+                flags[pending] = word
+            pending = ""
+            continue
+        name = f"--{found[1]}"
+        flags[name] = "true" if found[2] is None else found[2]
+        pending = name if found[2] is None else ""
+    return flags
+
+
+def _words(value: object) -> Iterable[Any]:
+    return value if isinstance(value, list) else () if value is None else (None,)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _tag(image: str) -> str:

@@ -5,9 +5,10 @@ from policies.domain.library.compile import (
     NAMESPACES_PER_TWIN,
     compile_objects,
     manifest_bytes,
+    object_name,
 )
 from policies.domain.library.labels import spec_of_manifest
-from policies.domain.library.probes import probe_pods
+from policies.domain.library.probes import failing_pod, probe_pods
 from policies.domain.library.records import (
     API_VERSIONS,
     BINDING_KIND,
@@ -39,10 +40,12 @@ __all__ = [
     "VariantSpec",
     "checks_of",
     "compile_objects",
+    "failing_pod",
     "judged_by",
     "judged_kinds",
     "manifest_bytes",
     "names_at_fault",
+    "object_name",
     "probe_pods",
     "reported_kinds",
     "spec_of_manifest",

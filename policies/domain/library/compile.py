@@ -52,6 +52,11 @@ def compile_objects(spec: VariantSpec, enforced: Iterable[str]) -> tuple[Compile
     return tuple(_objects(spec, parts))
 
 
+def object_name(spec: VariantSpec, role: ObjectRole, number: int = 1) -> str:
+    """Name an object of a variant; twins and their companions are counted from 1."""
+    return spec.name + _SUFFIX[role] + (f"-{number}" if number > 1 else "")
+
+
 def _objects(spec: VariantSpec, parts: list[tuple[str, ...]]) -> Iterator[CompiledObject]:
     yield _object(spec, ObjectRole.AUDIT, 1, ())
     if spec.target is Target.NATIVE:
@@ -67,7 +72,7 @@ def _objects(spec: VariantSpec, parts: list[tuple[str, ...]]) -> Iterator[Compil
 def _object(
     spec: VariantSpec, role: ObjectRole, number: int, namespaces: tuple[str, ...]
 ) -> CompiledObject:
-    name = spec.name + _SUFFIX[role] + (f"-{number}" if number > 1 else "")
+    name = object_name(spec, role, number)
     manifest = _manifest(spec, role, name, namespaces)
     return CompiledObject(
         role=role,

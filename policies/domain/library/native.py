@@ -6,6 +6,7 @@ where a binding says Deny. Defaults of the API are written out, so that what is 
 
 from policies.domain.library.cel import needed
 from policies.domain.library.checks import checks_of, variables_of
+from policies.domain.library.exempting import native_conditions
 from policies.domain.library.labels import metadata_of
 from policies.domain.library.records import (
     BINDING_KIND,
@@ -69,7 +70,10 @@ def policy(spec: VariantSpec, name: str) -> Manifest:
                 "objectSelector": {},
                 "resourceRules": _resource_rules(spec),
             },
-            "matchConditions": [{"name": "changed-pod-spec", "expression": _changed(spec)}],
+            "matchConditions": [
+                {"name": "changed-pod-spec", "expression": _changed(spec)},
+                *native_conditions(spec.exemptions),
+            ],
             "variables": [{"name": "pod", "expression": _by_kind("dyn(object)")}, *judged],
             "validations": [validation(check) for check in checks],
         },

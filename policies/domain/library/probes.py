@@ -4,12 +4,12 @@ Both meet the restricted Pod Security Standard as far as the variant lets them, 
 must be the variant that is asked about.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from policies.domain.controls import Control, Mechanism
+from policies.domain.controls import Control, Mechanism, in_order
 from policies.domain.library.records import InvalidVariant, Manifest, ProbePods, VariantSpec
 from policies.domain.objects import Pod, WorkloadKind
 from policies.domain.parameters import (
@@ -57,10 +57,31 @@ def probe_pods(spec: VariantSpec) -> ProbePods:
     )
 
 
+def failing_pod(spec: VariantSpec, controls: Collection[Control], name: str) -> Manifest:
+    """Give a pod that fails some of these controls and no other one of the variant's.
+
+    Raises:
+        InvalidVariant: whatever fails these controls fails another one, too.
+    """
+    for good in _good_profiles(spec):
+        for bad in _bad_profiles(spec, good):
+            failed = _failed(spec, bad)
+            if failed and failed <= set(controls):
+                return _pod(spec, name, bad)
+    named = ", ".join(in_order(controls)) or "no control"
+    raise InvalidVariant(
+        f"No pod fails {named} and nothing else of {spec.name}: add the controls that it fails besides."
+    )
+
+
 def _passes(spec: VariantSpec, profiles: Profiles) -> bool:
+    return not _failed(spec, profiles)
+
+
+def _failed(spec: VariantSpec, profiles: Profiles) -> frozenset[Control]:
     pod = msgspec.convert(_pod(spec, "probe", profiles), type=Pod)
     posture = assess(WorkloadKind.POD, pod, parameters=spec.parameters, mechanisms=spec.mechanisms)
-    return not posture.findings
+    return frozenset(finding.control for finding in posture.findings)
 
 
 def _good_profiles(spec: VariantSpec) -> Iterator[Profiles]:

@@ -13,6 +13,7 @@ from policies.domain.controls import (
     Control,
     Mechanism,
 )
+from policies.domain.exemptions import Exemption
 from policies.domain.names import is_dns_label
 from policies.domain.parameters import Parameters
 
@@ -116,6 +117,8 @@ class VariantSpec:
     target: Target
     api_version: str
     parameters: Parameters
+    exemptions: tuple[Exemption, ...] = ()
+    """Of a native policy only, which carries them in its own conditions; Kyverno's have objects of their own."""
 
     def __post_init__(self) -> None:
         if not is_dns_label(self.name) or len(self.name) > NAME_LIMIT:
