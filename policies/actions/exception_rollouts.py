@@ -187,9 +187,7 @@ def dispatch_waiting(variant_id: int) -> None:
         dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=str(pk))
 
 
-def _move(
-    row: ExceptionRequest, status: ExceptionStatus, **columns: object
-) -> None:
+def _move(row: ExceptionRequest, status: ExceptionStatus, **columns: object) -> None:
     """Change the status if it is still what it was; a row that moved on meanwhile stays as it is."""
     columns["status"] = status.value
     if ExceptionRequest.objects.filter(pk=row.pk, status=row.status).update(**columns):

@@ -30,8 +30,8 @@ from policies.domain.plans import ABSENT, GateAnswer, Plan, PlannedObject
 from policies.domain.readiness import GateId
 from policies.models import DesiredRevision, ExceptionRequest, Flip
 from policies.queries.evidence import load_evidence
-from policies.queries.exemptions import carries_exemptions, exemption_of, exemptions_in_force
 from policies.queries.exception_support import kyverno_version, support_of
+from policies.queries.exemptions import carries_exemptions, exemption_of, exemptions_in_force
 from policies.queries.offenders import offenders
 from policies.queries.specs import current_revisions, written_spec
 
@@ -88,9 +88,7 @@ def _plan_once(asked: _Question) -> Plan:
     variant = asked.row.variant
     enforced = asked.live.enforced
     try:
-        objects = (
-            _policies(asked) if carries_exemptions(asked.spec) else tuple(_exceptions(asked))
-        )
+        objects = _policies(asked) if carries_exemptions(asked.spec) else tuple(_exceptions(asked))
     except InvalidExemption as error:
         raise Refused(str(error)) from error
     return Plan(
@@ -144,9 +142,7 @@ def _served(gateway: Gateway, kind: ExceptionKind) -> str:
     raise Refused(f"This cluster serves no PolicyException of {kind}: is its Kyverno too old?")
 
 
-def _planned(
-    asked: _Question, api_version: str, namespace: str, wanted: Manifest
-) -> PlannedObject:
+def _planned(asked: _Question, api_version: str, namespace: str, wanted: Manifest) -> PlannedObject:
     name = wanted["metadata"]["name"]
     before = _read(asked.gateway, api_version, namespace, name)
     change = write_of(KIND, api_version, name, wanted, before, namespace=namespace)
@@ -174,9 +170,7 @@ def _removal(asked: _Question, api_version: str, namespace: str, name: str) -> P
     warnings: tuple[str, ...] = ()
     if before is not None:
         change = write_of(KIND, api_version, name, None, before, namespace=namespace)
-        warnings = write(
-            asked.gateway, change, decision=DRY_RUN_DECISION, dry_run=True
-        ).warnings
+        warnings = write(asked.gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
     return PlannedObject(
         verb=Verb.DELETE.value,
         kind=KIND,

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from policies.cluster.gateway import (
-    CEL_EXCEPTIONS,
     CLUSTER_POLICIES,
-    KYVERNO_EXCEPTIONS,
+    EXCEPTION_KINDS,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
     VALIDATING_POLICIES,
@@ -21,8 +20,7 @@ _RESOURCES = {
         VALIDATING_POLICIES,
         NATIVE_POLICIES,
         NATIVE_BINDINGS,
-        KYVERNO_EXCEPTIONS,
-        CEL_EXCEPTIONS,
+        *EXCEPTION_KINDS,
     )
 }
 
