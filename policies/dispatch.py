@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger(__name__)
 
 COLLECT_CLUSTER = "policies.tasks.collect_cluster"
+CARRY_OUT_EXCEPTION = "policies.tasks.carry_out_exception"
 REHEARSE = "policies.tasks.rehearse"
 RUN_ROLLOUT = "policies.tasks.run_rollout"
 

@@ -9,7 +9,15 @@ from celery import shared_task
 from django.utils import timezone
 
 from policies import dispatch
-from policies.actions import collection, flips, rehearsals, rollouts
+from policies.actions import (
+    collection,
+    exception_ends,
+    exception_rollouts,
+    exceptions,
+    flips,
+    rehearsals,
+    rollouts,
+)
 from policies.actions.errors import Busy
 from policies.domain.authority import SYSTEM
 
@@ -47,6 +55,14 @@ def rehearse(*, rehearsal_id: str, **_: object) -> None:
     rehearsals.rehearse(rehearsal_id=UUID(rehearsal_id), clock=timezone.now)
 
 
+@shared_task(
+    name=dispatch.CARRY_OUT_EXCEPTION, soft_time_limit=110, time_limit=120, ignore_result=True
+)
+def carry_out_exception(*, exception_id: str, **_: object) -> None:
+    """Begin the roll-out that is due for one exception."""
+    exception_rollouts.carry_out(exception_id=UUID(exception_id), now=timezone.now())
+
+
 @shared_task(name="policies.tasks.reconcile", ignore_result=True)
 def reconcile(**_: object) -> None:
     """Send what nobody is at: rollouts and rehearsals without a worker; end runs and rehearsals that lost theirs."""
@@ -55,11 +71,17 @@ def reconcile(**_: object) -> None:
     rehearsals.abandon_lost(now=now)
     for rollout_id in rollouts.due_rollouts(now=now):
         dispatch.enqueue(dispatch.RUN_ROLLOUT, rollout_id=rollout_id)
+    for exception_id in exception_rollouts.due_exceptions(now=now):
+        dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=exception_id)
     for rehearsal_id in rehearsals.waiting_rehearsals(now=now):
         dispatch.enqueue(dispatch.REHEARSE, rehearsal_id=rehearsal_id)
 
 
 @shared_task(name="policies.tasks.expire", ignore_result=True)
 def expire(**_: object) -> None:
-    """Let requests lapse that nobody decided on."""
-    flips.lapse_old_requests(now=timezone.now())
+    """Let requests lapse that nobody decided on; end exceptions whose time has come, and tell of those to come."""
+    now = timezone.now()
+    flips.lapse_old_requests(now=now)
+    exceptions.lapse_unanswered(now=now)
+    exception_ends.end_expired(now=now)
+    exception_ends.announce_ends(now=now)

@@ -90,6 +90,7 @@ class SandboxGateway:
             return self._server.delete(
                 change.resource,
                 change.name,
+                namespace=change.namespace,
                 uid=change.uid,
                 version=change.resource_version,
                 dry_run=dry_run,
@@ -153,7 +154,10 @@ def _sent(change: Write) -> Manifest:
     manifest = copy.deepcopy(change.manifest)
     manifest["apiVersion"] = change.resource.api_version
     manifest["kind"] = change.resource.kind
-    manifest.setdefault("metadata", {})["name"] = change.name
+    metadata = manifest.setdefault("metadata", {})
+    metadata["name"] = change.name
+    if change.namespace:
+        metadata["namespace"] = change.namespace
     return manifest
 
 

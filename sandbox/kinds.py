@@ -14,6 +14,7 @@ BUILT_IN = (
 CUSTOM = (
     gateway.CLUSTER_POLICIES,
     gateway.VALIDATING_POLICIES,
+    *gateway.EXCEPTION_KINDS,
     gateway.POLICY_REPORTS,
     gateway.CLUSTER_POLICY_REPORTS,
     gateway.SECCOMP_PROFILES,
@@ -22,8 +23,10 @@ CUSTOM = (
     gateway.OPERATOR_DAEMONS,
 )
 VERSIONS = {
-    gateway.CLUSTER_POLICIES.plural: ("v1", "v2beta1"),
-    gateway.VALIDATING_POLICIES.plural: ("v1", "v1beta1", "v1alpha1"),
+    gateway.CLUSTER_POLICIES.full_name: ("v1", "v2beta1"),
+    gateway.VALIDATING_POLICIES.full_name: ("v1", "v1beta1", "v1alpha1"),
+    gateway.KYVERNO_EXCEPTIONS.full_name: ("v2", "v2beta1"),
+    gateway.CEL_EXCEPTIONS.full_name: ("v1", "v1beta1", "v1alpha1"),
 }
 BY_PLURAL = {(resource.group, resource.plural): resource for resource in (*BUILT_IN, *CUSTOM)}
 BY_KIND = {(resource.group, resource.kind): resource for resource in (*BUILT_IN, *CUSTOM)}
@@ -34,11 +37,12 @@ ENGINE_KINDS = tuple(resource.kind for resource in ENGINE_POLICIES)
 NATIVE_KINDS = (gateway.NATIVE_POLICIES.kind, gateway.NATIVE_BINDINGS.kind)
 """Those that the API server carries out by itself."""
 POLICY_KINDS = (*ENGINE_KINDS, *NATIVE_KINDS)
+EXCEPTION = gateway.KYVERNO_EXCEPTIONS.kind
 
 
 def is_served(resource: Resource) -> bool:
     known = BY_PLURAL.get((resource.group, resource.plural))
-    return known is not None and resource.version in VERSIONS.get(known.plural, (known.version,))
+    return known is not None and resource.version in VERSIONS.get(known.full_name, (known.version,))
 
 
 def is_built_in(resource: Resource) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from policies.domain.authority import Actor
-from policies.models import AuditEvent, Cluster, Flip
+from policies.models import AuditEvent, Cluster, ExceptionRequest, Flip
 
 
 def record(
@@ -17,11 +17,17 @@ def record(
     variant: str = "",
     namespaces: Sequence[str] = (),
     flip: Flip | None = None,
+    exception: ExceptionRequest | None = None,
     outcome: str = "ok",
     message: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Append who did what, when, to what, and how it ended; a flip brings its own names and digest."""
+    """Append who did what, when, to what, and how it ended; a flip or an exception brings its own names."""
+    if exception is not None:
+        cluster = exception.variant.cluster
+        variant = exception.variant.name
+        namespaces = [exception.namespace]
+        details = {**_terms(exception), **(details or {})}
     if flip is not None:
         cluster = flip.variant.cluster
         variant = flip.variant.name
@@ -34,8 +40,26 @@ def record(
         variant=variant,
         namespaces=list(namespaces),
         flip_id=str(flip.id) if flip else "",
+        exception_id=_exception_id(flip, exception),
         plan_digest=flip.plan_digest if flip else "",
         outcome=outcome,
         message=message,
         details={**({"asks": flip.verb} if flip else {}), **(details or {})},
     )
+
+
+def _exception_id(flip: Flip | None, exception: ExceptionRequest | None) -> str:
+    if exception is not None:
+        return str(exception.pk)
+    return str(flip.exception_id) if flip and flip.exception_id else ""
+
+
+def _terms(exception: ExceptionRequest) -> dict[str, Any]:
+    """Give what an exception covers and how long, as it is agreed to or, before that, as it is asked for."""
+    ends_at = exception.approved_ends_at or exception.ends_at
+    return {
+        "workloads": exception.approved_workloads or exception.workloads,
+        "controls": exception.controls,
+        "ends_at": ends_at.isoformat(),
+        "revision": exception.revision,
+    }

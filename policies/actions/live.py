@@ -84,7 +84,13 @@ def _read_kind(gateway: Gateway, spec: VariantSpec, resource: Resource, live: Li
 
 
 def write_of(
-    kind: str, api_version: str, name: str, wanted: Manifest | None, before: Manifest | None
+    kind: str,
+    api_version: str,
+    name: str,
+    wanted: Manifest | None,
+    before: Manifest | None,
+    *,
+    namespace: str = "",
 ) -> Write:
     """Make the guarded change that leads from the object as it was read to the one that is wanted."""
     meta = before["metadata"] if before else {}
@@ -93,6 +99,7 @@ def write_of(
         verb=writing if wanted is not None else Verb.DELETE,
         resource=resource_of(kind, api_version),
         name=name,
+        namespace=namespace,
         manifest=wanted,
         uid=meta.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),

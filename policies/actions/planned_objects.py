@@ -15,7 +15,7 @@ from policies.domain.library import (
     VariantSpec,
     compile_objects,
 )
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.lifecycle import OF_EXCEPTIONS, FlipVerb
 from policies.domain.observed import policy_digest
 from policies.domain.plans import ABSENT, Plan, PlannedObject
 from policies.models import DesiredRevision
@@ -104,12 +104,14 @@ def _planned(ground: Ground, wanted: CompiledObject) -> PlannedObject:
 
 
 def _approved(ground: Ground, wanted: CompiledObject, before: Manifest | None) -> Manifest | None:
-    """Give what was written last if it must stay as it is: only an install changes the policy that makes the evidence.
+    """Give what was written last if it must stay as it is: only an install, or an exception from a native policy,
+    changes the policy that makes the evidence.
 
     A newer secprof may write the same parameters in another way; nobody has approved that yet.
     """
     denies = wanted.role in {ObjectRole.TWIN, ObjectRole.COMPANION}
-    if ground.verb is FlipVerb.INSTALL or denies or before is None or ground.current is None:
+    is_changing = ground.verb is FlipVerb.INSTALL or ground.verb in OF_EXCEPTIONS
+    if is_changing or denies or before is None or ground.current is None:
         return None
     for stored in ground.current.objects_wanted:
         if stored["name"] == wanted.name and stored["digest"] == policy_digest(before):

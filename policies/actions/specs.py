@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    EXCEPTION_KINDS,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
     VALIDATING_POLICIES,
@@ -13,14 +14,21 @@ from policies.domain.library import Target
 from policies.queries.specs import OBJECT_KINDS
 
 _RESOURCES = {
-    resource.kind: resource
-    for resource in (CLUSTER_POLICIES, VALIDATING_POLICIES, NATIVE_POLICIES, NATIVE_BINDINGS)
+    (resource.group, resource.kind): resource
+    for resource in (
+        CLUSTER_POLICIES,
+        VALIDATING_POLICIES,
+        NATIVE_POLICIES,
+        NATIVE_BINDINGS,
+        *EXCEPTION_KINDS,
+    )
 }
 
 
 def resource_of(kind: str, api_version: str) -> Resource:
     """Say how the API addresses one kind of object in one version."""
-    return replace(_RESOURCES[kind], version=api_version.rsplit("/", 1)[1])
+    group, _, version = api_version.rpartition("/")
+    return replace(_RESOURCES[group, kind], version=version)
 
 
 def resources_of(target: Target, api_version: str) -> tuple[Resource, ...]:

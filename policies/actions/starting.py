@@ -8,6 +8,7 @@ from django.db.models import Max
 from policies import dispatch
 from policies.actions import audit
 from policies.domain.authority import Actor
+from policies.domain.exemptions import Exemption
 from policies.domain.lifecycle import (
     ACTIVE_ROLLOUT_STATUSES,
     FlipStatus,
@@ -23,32 +24,10 @@ from policies.models import DesiredRevision, Flip, Rollout, RolloutStep, Variant
 def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     """Write revision, rollout and steps, and send the rollout to a worker on commit."""
     plan = Plan.from_json(flip.plan)
-    last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
-        "n"
-    ]
-    revision = DesiredRevision.objects.create(
-        variant_id=flip.variant_id,
-        number=(last or 0) + 1,
-        compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
-        enforced=list(plan.enforced_after),
-        objects_wanted=[
-            {
-                "kind": o.kind,
-                "name": o.name,
-                "role": o.role,
-                "manifest": o.wanted,
-                "digest": o.after_digest,
-            }
-            for o in plan.objects
-            if o.wanted is not None
-        ],
-        digest=plan.digest,
-        created_at=now,
-    )
     rollout = Rollout.objects.create(
         flip=flip,
         variant_id=flip.variant_id,
-        revision=revision,
+        revision=_revision(flip, plan, now) if plan.has_policies else None,
         status=RolloutStatus.QUEUED.value,
         created_at=now,
     )
@@ -68,8 +47,36 @@ def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     return rollout
 
 
+def _revision(flip: Flip, plan: Plan, now: datetime) -> DesiredRevision:
+    last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
+        "n"
+    ]
+    return DesiredRevision.objects.create(
+        variant_id=flip.variant_id,
+        number=(last or 0) + 1,
+        compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
+        enforced=list(plan.enforced_after),
+        objects_wanted=[
+            {
+                "kind": o.kind,
+                "name": o.name,
+                "role": o.role,
+                "manifest": o.wanted,
+                "digest": o.after_digest,
+            }
+            for o in plan.objects
+            if o.wanted is not None
+        ],
+        digest=plan.digest,
+        created_at=now,
+    )
+
+
 def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
-    """List the steps of a plan as (kind, object kind, object name, namespace), in their order."""
+    """List the steps of a plan as (kind, object kind, object name, namespace), in their order.
+
+    The steps that prove an exception name the workload as their object.
+    """
     is_rollback = plan.verb is FlipVerb.ROLLBACK
     if not is_rollback:
         yield StepKind.CHECK, "", "", ""
@@ -81,6 +88,9 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
             yield kind, planned.kind, planned.name, ""
     for planned in plan.objects:
         yield StepKind.READ_BACK, planned.kind, planned.name, ""
+    if plan.exemption is not None:
+        yield from _exemption_proof(plan.verb, plan.exemption)
+        return
     if plan.verb is FlipVerb.INSTALL:
         yield StepKind.PROVE_WARNED, "", "", plan.audit_namespace
     for namespace in (*plan.namespaces, *plan.proof_namespaces):
@@ -91,6 +101,15 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
             yield StepKind.PROVE_ADMITTED, "", "", namespace
     if plan.verb is FlipVerb.ENFORCE:
         yield StepKind.PROVE_NEIGHBOUR, "", "", plan.audit_namespace
+
+
+def _exemption_proof(
+    verb: FlipVerb, exemption: Exemption
+) -> Iterator[tuple[StepKind, str, str, str]]:
+    first = StepKind.PROVE_EXEMPT if verb is FlipVerb.EXEMPT else StepKind.PROVE_JUDGED
+    for workload in exemption.workloads:
+        for kind in (first, StepKind.PROVE_BESIDE):
+            yield kind, workload.kind.value, workload.name, exemption.namespace
 
 
 def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> None:

@@ -1,104 +1,25 @@
 """The steps of a rollout, each safe to repeat: check the ground, dry-run, apply, read back, prove."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from time import monotonic
-from typing import Any, TypeVar
-
-from django.conf import settings
 
 from policies.actions.collected_policies import policy_fields
-from policies.actions.engine import ask_pod
 from policies.actions.errors import Refused
+from policies.actions.exemption_plans import make_exemption_plan
 from policies.actions.live import despite_conflicts, write_of
 from policies.actions.planned_objects import own_annotations
 from policies.actions.planning import make_plan
+from policies.actions.proofs import PROOFS
 from policies.actions.specs import resource_of
-from policies.cluster.errors import (
-    EngineDown,
-    NotFound,
-    ServerFailed,
-    Throttled,
-    TimedOut,
-    Unreachable,
-)
-from policies.cluster.gateway import Gateway, Manifest, Verb
+from policies.actions.step_runs import Outcome, StaleGround, StepRun
+from policies.cluster.errors import EngineDown, NotFound
+from policies.cluster.gateway import Manifest, Verb
 from policies.cluster.writes import write
-from policies.domain.answers import AnswerOutcome, PodAnswer
-from policies.domain.library import ObjectRole, Target, VariantSpec, probe_pods
+from policies.domain.exceptions import exception_digest
+from policies.domain.exceptions.records import KIND as EXCEPTION
 from policies.domain.lifecycle import FlipVerb, StepKind
 from policies.domain.observed import policy_digest, read_policy
 from policies.domain.plans import ABSENT, Plan, PlannedObject, gates_away, what_moved
-from policies.models import ObservedPolicy, Rollout, RolloutStep
-from policies.queries.specs import spec_of_revision
-
-T = TypeVar("T")
-
-PASSING = (Unreachable, TimedOut, Throttled, ServerFailed, EngineDown)
-"""What may be over in a moment."""
-PATIENCE_SECONDS = 15.0
-"""How long a step waits for such a thing to be over."""
-PAUSE_SECONDS = 1.0
-PROBE_PAUSE_SECONDS = 0.2
-
-
-class StepFailed(Exception):
-    """The step did not come out as it must."""
-
-    def __init__(self, message: str, raw: str = "") -> None:
-        super().__init__(message)
-        self.raw = raw
-
-
-class StaleGround(Exception):
-    """What was approved is not what is there any more; nothing further was written."""
-
-    def __init__(self, moved: tuple[str, ...]) -> None:
-        super().__init__(" ".join(moved))
-        self.moved = moved
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a step went: one sentence, and the server's raw words."""
-
-    detail: str
-    answer: str = ""
-    skipped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StepRun:
-    """What the steps of one rollout share."""
-
-    rollout: Rollout
-    plan: Plan
-    gateway: Gateway
-    clock: Callable[[], datetime]
-    sleep: Callable[[float], None]
-    renew: Callable[[], None]
-    """Hold on to the claim; raises when it is lost."""
-
-    @property
-    def spec(self) -> VariantSpec:
-        """What the revision was compiled from."""
-        return spec_of_revision(self.rollout.variant, self.rollout.revision.compiled_from)
-
-    def planned(self, name: str) -> PlannedObject:
-        return next(o for o in self.plan.objects if o.name == name)
-
-    def patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again while the cluster fails in a way that may be over in a moment."""
-        deadline = monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return ask()
-            except PASSING:
-                if monotonic() > deadline:
-                    raise
-            self.sleep(PAUSE_SECONDS)
-            self.renew()
+from policies.models import ObservedPolicy, RolloutStep
 
 
 def take_step(run: StepRun, step: RolloutStep) -> Outcome:
@@ -120,8 +41,13 @@ def _check(run: StepRun, step: RolloutStep) -> Outcome:
 
 def _fresh_plan(run: StepRun) -> Plan:
     """Raises EngineDown for a gate that has opened because something does not answer this moment."""
-    variant = run.rollout.flip.variant
-    fresh = make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
+    flip = run.rollout.flip
+    if flip.exception is not None:
+        fresh = make_exemption_plan(run.gateway, flip.exception, run.plan.verb, now=run.clock())
+    else:
+        fresh = make_plan(
+            run.gateway, flip.variant, run.plan.verb, run.plan.namespaces, now=run.clock()
+        )
     away = gates_away(run.plan, fresh)
     if away and not what_moved(run.plan, fresh):
         raise EngineDown(away[0].sentence)
@@ -152,7 +78,14 @@ def _write_once(run: StepRun, planned: PlannedObject, *, dry_run: bool) -> Outco
     if digest == planned.after_digest and not _is_to_be_labelled(planned, live):
         return Outcome("It is as wanted already; nothing was written.")
     _check_before(run, planned, digest)
-    change = write_of(planned.kind, planned.api_version, planned.name, planned.wanted, live)
+    change = write_of(
+        planned.kind,
+        planned.api_version,
+        planned.name,
+        planned.wanted,
+        live,
+        namespace=planned.namespace,
+    )
     run.renew()
     answer = write(run.gateway, change, decision=_decision(run), dry_run=dry_run)
     done = "The server accepts it." if dry_run else f"{change.verb.value.capitalize()}d."
@@ -180,119 +113,42 @@ def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
         raise StaleGround(
             (f"{planned.kind} {planned.name} is not what was written: somebody changed it.",)
         )
+    if planned.namespace:
+        return Outcome(_held(live))  # an exception: the next collection keeps the copy of those
     cluster_id = run.rollout.variant.cluster_id
     if live is None:
         ObservedPolicy.objects.filter(
             cluster_id=cluster_id, kind=planned.kind, name=planned.name
         ).delete()
-        return Outcome("It is gone.")
+        return Outcome(_held(live))
     ObservedPolicy.objects.update_or_create(
         cluster_id=cluster_id,
         kind=planned.kind,
         name=planned.name,
         defaults=policy_fields(read_policy(live), live),
     )
-    return Outcome("The server holds exactly what was approved.")
+    return Outcome(_held(live))
 
 
-def _prove_refused(run: StepRun, step: RolloutStep) -> Outcome:
-    return _prove(run, step, bad=True, wanted=frozenset({AnswerOutcome.REFUSED}))
-
-
-def _prove_admitted(run: StepRun, step: RolloutStep) -> Outcome:
-    return _prove(run, step, bad=False, wanted=frozenset({AnswerOutcome.ADMITTED}))
-
-
-def _prove_neighbour(run: StepRun, step: RolloutStep) -> Outcome:
-    if not step.namespace:
-        return Outcome("No namespace is left in Audit to compare with.", skipped=True)
-    wanted = frozenset({AnswerOutcome.ADMITTED, AnswerOutcome.WARNED})
-    return _prove(run, step, bad=True, wanted=wanted)
-
-
-def _prove_warned(run: StepRun, step: RolloutStep) -> Outcome:
-    if not step.namespace:
-        return Outcome("No namespace is left in Audit to warn in.", skipped=True)
-    wanted = {AnswerOutcome.WARNED}
-    if run.plan.verb is FlipVerb.ROLLBACK:
-        # The Audit policy may be silent while the engine is down; what counts here is that nothing refuses.
-        wanted.add(AnswerOutcome.ADMITTED)
-    return _prove(run, step, bad=True, wanted=frozenset(wanted))
-
-
-def _prove(
-    run: StepRun, step: RolloutStep, *, bad: bool, wanted: frozenset[AnswerOutcome]
-) -> Outcome:
-    """Ask until several answers in a row agree: replicas and API servers take over a policy one by one."""
-    pods = probe_pods(run.spec)
-    word, pod = ("bad", pods.bad) if bad else ("good", pods.good)
-    policies = _asked_policies(run, step)
-    deadline = monotonic() + settings.SECPROF_PROOF_TIMEOUT_SECONDS
-    step.agreed = 0
-    answer = None
-    while monotonic() < deadline:
-        answer = _ask(run, step.namespace, pod, policies)
-        step.agreed = step.agreed + 1 if answer.outcome in wanted else 0
-        if step.agreed >= settings.SECPROF_PROOF_IN_A_ROW:
-            said = answer.raw or f"admitted, {step.agreed} times in a row"
-            return Outcome(_sentence(word, answer, step), said)
-        run.sleep(PROBE_PAUSE_SECONDS)
-        run.renew()
-    raise StepFailed(_unproven(word, step, answer), answer.raw if answer else "")
-
-
-def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
-    """Name the objects whose word counts: the twins alone for a refusal, every one of ours elsewhere."""
-    only_twins = step.kind == StepKind.PROVE_REFUSED.value
-    # A native policy says nothing by itself: its bindings do, in its name and theirs.
-    return tuple(
-        o.name
-        for o in run.plan.objects
-        if not only_twins or o.role == ObjectRole.TWIN or o.kind == Target.NATIVE
-    )
-
-
-def _ask(run: StepRun, namespace: str, pod: dict[str, Any], policies: tuple[str, ...]) -> PodAnswer:
-    try:
-        return ask_pod(run.gateway, namespace, pod, policies)
-    except PASSING as error:
-        return PodAnswer(AnswerOutcome.ENGINE_DOWN, message=error.message, raw=error.message)
-
-
-def _sentence(pod: str, answer: PodAnswer, step: RolloutStep) -> str:
-    times = f"{step.agreed} of {step.agreed}"
-    if answer.outcome is AnswerOutcome.REFUSED:
-        return f"The {pod} pod is refused by {answer.policy}, {times}."
-    warned = " with a warning" if answer.outcome is AnswerOutcome.WARNED else ""
-    return f"The {pod} pod is admitted{warned}, {times}."
-
-
-_MEANING = {
-    AnswerOutcome.ADMITTED: "was admitted",
-    AnswerOutcome.WARNED: "was admitted with a warning",
-    AnswerOutcome.REFUSED: "was refused",
-    AnswerOutcome.REFUSED_BY_OTHER: "was refused by something else, which proves nothing",
-    AnswerOutcome.POLICY_ERROR: "met an error in the policy, which proves nothing",
-    AnswerOutcome.ENGINE_DOWN: "got no verdict: engine down",
-}
-
-
-def _unproven(pod: str, step: RolloutStep, answer: PodAnswer | None) -> str:
-    meaning = _MEANING[answer.outcome] if answer else "got no answer"
-    said = f" {answer.message}" if answer and answer.message else ""
-    seconds = settings.SECPROF_PROOF_TIMEOUT_SECONDS
-    return f"Not proven in {step.namespace} within {seconds} s: the {pod} pod {meaning}.{said}"
+def _held(live: Manifest | None) -> str:
+    return "The server holds exactly what was approved." if live else "It is gone."
 
 
 def _read(run: StepRun, planned: PlannedObject) -> Manifest | None:
     try:
-        return run.gateway.get(resource_of(planned.kind, planned.api_version), planned.name)
+        return run.gateway.get(
+            resource_of(planned.kind, planned.api_version),
+            planned.name,
+            namespace=planned.namespace,
+        )
     except NotFound:
         return None
 
 
 def _digest(live: Manifest | None) -> str:
-    return policy_digest(live) if live else ABSENT
+    if live is None:
+        return ABSENT
+    return exception_digest(live) if live.get("kind") == EXCEPTION else policy_digest(live)
 
 
 def _decision(run: StepRun) -> str:
@@ -304,8 +160,5 @@ _TAKERS: dict[StepKind, Callable[[StepRun, RolloutStep], Outcome]] = {
     StepKind.DRY_RUN: _dry_run,
     StepKind.APPLY: _apply,
     StepKind.READ_BACK: _read_back,
-    StepKind.PROVE_REFUSED: _prove_refused,
-    StepKind.PROVE_ADMITTED: _prove_admitted,
-    StepKind.PROVE_NEIGHBOUR: _prove_neighbour,
-    StepKind.PROVE_WARNED: _prove_warned,
+    **PROOFS,
 }

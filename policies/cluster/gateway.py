@@ -65,6 +65,10 @@ NATIVE_BINDINGS = Resource(
     "ValidatingAdmissionPolicyBinding",
     namespaced=False,
 )
+KYVERNO_EXCEPTIONS = Resource("kyverno.io", "v2", "policyexceptions", "PolicyException")
+CEL_EXCEPTIONS = Resource("policies.kyverno.io", "v1", "policyexceptions", "PolicyException")
+EXCEPTION_KINDS = (KYVERNO_EXCEPTIONS, CEL_EXCEPTIONS)
+"""Kyverno's two kinds of exceptions; only the group tells them apart."""
 POLICY_REPORTS = Resource("wgpolicyk8s.io", "v1alpha2", "policyreports", "PolicyReport")
 CLUSTER_POLICY_REPORTS = Resource(
     "wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", namespaced=False
@@ -157,7 +161,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One change to one policy object, guarded against whatever moved meanwhile.
+    """One change to one policy or exception, guarded against whatever moved meanwhile.
 
     `resource_version` and `uid` are those of the object as it was read; both are required for REPLACE and
     DELETE, and the API server refuses the write (`Conflict`) when they no longer hold.
@@ -170,6 +174,8 @@ class Write:
     """None for DELETE only."""
     uid: str = ""
     resource_version: str = ""
+    namespace: str = ""
+    """Where the object lies, for a kind that lies in namespaces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,9 @@ class KubernetesGateway:
         if dry_run:
             query.append(("dryRun", "All"))
         if change.verb is Verb.CREATE:
-            method, path = "POST", _collection(change.resource, "")
+            method, path = "POST", _collection(change.resource, change.namespace)
         else:
-            method, path = "PUT", _object(change.resource, change.name, "")
+            method, path = "PUT", _object(change.resource, change.name, change.namespace)
         reply = self._transport.send(method, path, query, _guarded(change))
         return Answer(manifest=self._decode(_MANIFEST, reply.body), warnings=reply.warnings)
 
@@ -141,7 +141,7 @@ class KubernetesGateway:
         }
         if dry_run:
             options["dryRun"] = ["All"]
-        path = _object(change.resource, change.name, "")
+        path = _object(change.resource, change.name, change.namespace)
         reply = self._transport.send("DELETE", path, (), options)
         return Answer(manifest={}, warnings=reply.warnings)
 

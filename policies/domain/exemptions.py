@@ -48,6 +48,33 @@ class Exemption:
     reason: str
     ticket: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Write it as plain JSON types."""
+        return {
+            "key": self.key,
+            "namespace": self.namespace,
+            "workloads": [workload.to_json() for workload in self.workloads],
+            "controls": [str(control) for control in self.controls],
+            "ends_at": self.ends_at.isoformat(),
+            "approved_by": self.approved_by,
+            "reason": self.reason,
+            "ticket": self.ticket,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` wrote."""
+        return cls(
+            key=stored["key"],
+            namespace=stored["namespace"],
+            workloads=tuple(WorkloadName.from_json(each) for each in stored["workloads"]),
+            controls=tuple(Control(control) for control in stored["controls"]),
+            ends_at=datetime.fromisoformat(stored["ends_at"]),
+            approved_by=stored["approved_by"],
+            reason=stored["reason"],
+            ticket=stored["ticket"],
+        )
+
     def exempts(self, workload: WorkloadName) -> bool:
         """Say whether it was asked for this top-level workload of its namespace."""
         return workload in self.workloads

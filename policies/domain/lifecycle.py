@@ -10,6 +10,16 @@ class FlipVerb(StrEnum):
     """Put the Audit policy on the cluster."""
     ENFORCE = "enforce"
     ROLLBACK = "rollback"
+    EXEMPT = "exempt"
+    """Carry out an exception that was approved."""
+    END_EXEMPTION = "end-exemption"
+    """Take an exception off the cluster."""
+
+
+OF_EXCEPTIONS = frozenset({FlipVerb.EXEMPT, FlipVerb.END_EXEMPTION})
+"""Flips that carry out what was decided elsewhere; they wait for the variant's other flips, and block none."""
+GO_AHEAD_ALONE = frozenset({FlipVerb.ROLLBACK, FlipVerb.END_EXEMPTION})
+"""What takes one person: to weaken in a hurry, and to end what was only lent."""
 
 
 class FlipStatus(StrEnum):
@@ -61,6 +71,12 @@ class StepKind(StrEnum):
     PROVE_ADMITTED = "prove-admitted"
     PROVE_NEIGHBOUR = "prove-neighbour"
     PROVE_WARNED = "prove-warned"
+    PROVE_EXEMPT = "prove-exempt"
+    """A bad pod of the exempted workload is admitted without a word."""
+    PROVE_BESIDE = "prove-beside"
+    """A bad pod of a workload beside it is judged as before."""
+    PROVE_JUDGED = "prove-judged"
+    """A bad pod of the workload that was exempted is judged again."""
 
 
 class StepStatus(StrEnum):
@@ -161,3 +177,9 @@ def check_flip(current: FlipStatus, wanted: FlipStatus) -> None:
 def flips_that_may_become(wanted: FlipStatus) -> tuple[FlipStatus, ...]:
     """Name the statuses from which a flip may become this one."""
     return tuple(s for s, following in FLIP_TRANSITIONS.items() if wanted in following)
+
+
+def check_exception(current: ExceptionStatus, wanted: ExceptionStatus) -> None:
+    """Raise WrongState unless an exception may go from one status to the other."""
+    if wanted not in EXCEPTION_TRANSITIONS[current]:
+        raise WrongState(f"This exception is {current}; it cannot become {wanted} any more.")

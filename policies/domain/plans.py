@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import yaml
 
+from policies.domain.exemptions import Exemption
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.readiness import GateId, NamespaceVerdict
 from policies.domain.yaml_text import ReadableDumper
@@ -43,6 +44,8 @@ class PlannedObject:
     after_digest: str
     warnings: tuple[str, ...] = ()
     """What the server's dry-run warned of."""
+    namespace: str = ""
+    """Where it lies; empty for policies, which lie in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Plan:
     """Of the variant: whose parameters the objects carry."""
     proof_namespaces: tuple[str, ...] = ()
     """Enforced namespaces in which an install is proven too: what changes for them has to hold there."""
+    exemption: Exemption | None = None
+    """What is exempted, or no longer; only of the flips that carry out exceptions."""
 
     @property
     def changes(self) -> tuple[PlannedObject, ...]:
@@ -96,16 +101,32 @@ class Plan:
             )
             stage = "" if self.enforced_after else " in Audit"
             return f"Install {what}{stage} on {self.cluster}"
+        if self.exemption is not None:
+            return self._exemption_title(self.exemption)
         names = ", ".join(self.namespaces[:4])
         more = f" and {len(self.namespaces) - 4} more" if len(self.namespaces) > 4 else ""
         if self.verb is FlipVerb.ENFORCE:
             return f"Enforce {self.variant} in {names}{more} on {self.cluster}"
         return f"Roll back {self.variant} in {names}{more} on {self.cluster}"
 
+    def _exemption_title(self, exemption: Exemption) -> str:
+        names = ", ".join(str(workload) for workload in exemption.workloads[:3])
+        more = f" and {len(exemption.workloads) - 3} more" if len(exemption.workloads) > 3 else ""
+        who = f"{names}{more} in {exemption.namespace}"
+        if self.verb is FlipVerb.END_EXEMPTION:
+            return f"End the exemption of {who} from {self.variant} on {self.cluster}"
+        until = f"{exemption.ends_at:%Y-%m-%d}"
+        return f"Exempt {who} from {self.variant} on {self.cluster} until {until}"
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether it says how policies shall be; an exception may be an object of its own instead."""
+        return self.exemption is None or any(not planned.namespace for planned in self.objects)
+
     @property
     def digest(self) -> str:
         """SHA-256, hex, over what is approved."""
-        content = {
+        content: dict[str, Any] = {
             "cluster": self.cluster,
             "variant": self.variant,
             "verb": self.verb,
@@ -118,6 +139,8 @@ class Plan:
             ],
             "open_gates": [(g.namespace, g.gate) for g in self.open_gates],
         }
+        if self.exemption is not None:
+            content["exemption"] = self.exemption.to_json()
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -139,6 +162,7 @@ class Plan:
             "audit_namespace": self.audit_namespace,
             "revision": self.revision,
             "proof_namespaces": list(self.proof_namespaces),
+            "exemption": self.exemption.to_json() if self.exemption else None,
         }
 
     @classmethod
@@ -160,6 +184,7 @@ class Plan:
             # Older plans were made before a variant could have more than one revision.
             revision=stored.get("revision", 1),
             proof_namespaces=tuple(stored.get("proof_namespaces", ())),
+            exemption=Exemption.from_json(stored["exemption"]) if stored.get("exemption") else None,
         )
 
 

@@ -68,6 +68,8 @@ class ExceptionRequest(models.Model):
     """Who ended it; None when its time had come."""
     ending_reason = models.TextField(blank=True)
     """`expired`, `revoked: …` or `not needed: …`."""
+    announced_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    """The nearest mark, in days before its end, of which people were told."""
     closed_at = models.DateTimeField(null=True, blank=True)
     closing_message = models.TextField(blank=True)
     """How the last attempt on the cluster went, when not as it should."""

@@ -5,7 +5,14 @@ import uuid
 from django.conf import settings
 from django.db import models
 
-from policies.domain.lifecycle import OPEN_FLIP_STATUSES, FlipStatus, FlipVerb
+from policies.domain.lifecycle import (
+    GO_AHEAD_ALONE,
+    OF_EXCEPTIONS,
+    OPEN_FLIP_STATUSES,
+    FlipStatus,
+    FlipVerb,
+)
+from policies.models.exception import ExceptionRequest
 from policies.models.variant import Variant
 
 
@@ -17,7 +24,11 @@ class Flip(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="flips")
-    verb = models.CharField(max_length=10, choices=[(v.value, v.value) for v in FlipVerb])
+    exception = models.ForeignKey(
+        ExceptionRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="flips"
+    )
+    """What it carries out or ends; None for all other flips."""
+    verb = models.CharField(max_length=20, choices=[(v.value, v.value) for v in FlipVerb])
     namespaces = models.JSONField()
     """Sorted names; empty for an install."""
     reason = models.TextField(blank=True)
@@ -54,7 +65,7 @@ class Flip(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(decided_by__isnull=False)
-                | models.Q(verb="rollback")
+                | models.Q(verb__in=[v.value for v in sorted(GO_AHEAD_ALONE)])
                 | ~models.Q(status__in=["approved", "rolling", "proven", "failed"]),
                 name="only_a_rollback_goes_ahead_alone",
             ),
@@ -65,8 +76,21 @@ class Flip(models.Model):
             models.UniqueConstraint(
                 fields=["variant"],
                 condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)])
-                & ~models.Q(verb="rollback"),
+                & ~models.Q(verb__in=["rollback", *(v.value for v in sorted(OF_EXCEPTIONS))]),
                 name="one_open_flip_per_variant",
+            ),
+            models.UniqueConstraint(
+                fields=["exception"],
+                condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)]),
+                name="one_open_flip_per_exception",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    exception__isnull=False, verb__in=[v.value for v in sorted(OF_EXCEPTIONS)]
+                )
+                | models.Q(exception__isnull=True)
+                & ~models.Q(verb__in=[v.value for v in sorted(OF_EXCEPTIONS)]),
+                name="flips_of_exceptions_name_theirs",
             ),
         ]
         indexes = [models.Index(fields=["status", "lapses_at"])]

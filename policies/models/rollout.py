@@ -23,8 +23,9 @@ class Rollout(models.Model):
     flip = models.OneToOneField(Flip, on_delete=models.PROTECT, related_name="rollout")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="rollouts")
     revision = models.OneToOneField(
-        DesiredRevision, on_delete=models.PROTECT, related_name="rollout"
+        DesiredRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="rollout"
     )
+    """None where no policy changes: an exception that is an object of its own."""
     status = models.CharField(max_length=12, choices=[(s.value, s.value) for s in RolloutStatus])
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

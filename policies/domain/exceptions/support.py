@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from policies.domain.engines import (
     EXCEPTIONS_FLAG,
-)
-from policies.domain.engines import (
     Component,
     ControllerSettings,
     Version,

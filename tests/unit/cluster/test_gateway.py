@@ -1,6 +1,7 @@
 """The gateway against a stub over real TLS: what is asked, what is made of the answers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from policies.cluster import errors, transport
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     DEPLOYMENTS,
+    KYVERNO_EXCEPTIONS,
     NAMESPACES,
     PODS,
     VALIDATING_POLICIES,
@@ -205,6 +207,20 @@ def test_write_replace_carries_what_was_read(gateway: KubernetesGateway, stub: S
     assert "dryRun=All" in asked.path
     assert asked.json["metadata"] == {"name": "p", "uid": "u", "resourceVersion": "9"}
     assert POLICY["metadata"] == {"name": "p"}
+
+
+def test_write_of_a_namespaced_object_goes_there(gateway: KubernetesGateway, stub: Stub) -> None:
+    stub.answers = [Canned.of(POLICY, status=201), Canned.of(POLICY), Canned.of({})]
+    change = Write(Verb.CREATE, KYVERNO_EXCEPTIONS, "p", POLICY, namespace="kyverno")
+    read = {"uid": "u", "resource_version": "9"}
+
+    gateway.write(change, dry_run=False)
+    gateway.write(replace(change, verb=Verb.REPLACE, **read), dry_run=False)
+    gateway.write(replace(change, verb=Verb.DELETE, manifest=None, **read), dry_run=False)
+
+    path = "/apis/kyverno.io/v2/namespaces/kyverno/policyexceptions"
+    paths = [asked.path.partition("?")[0] for asked in stub.asked]
+    assert paths == [path, f"{path}/p", f"{path}/p"]
 
 
 @pytest.mark.parametrize("dry_run", [None, ["All"]])

@@ -7,7 +7,9 @@ from typing import Any, cast
 import pytest
 
 from policies.cluster.gateway import (
+    CEL_EXCEPTIONS,
     CLUSTER_POLICIES,
+    KYVERNO_EXCEPTIONS,
     PODS,
     VALIDATING_POLICIES,
     Gateway,
@@ -32,6 +34,17 @@ CREATE = Write(
 )
 REPLACE = replace(CREATE, verb=Verb.REPLACE, uid="u", resource_version="1")
 DELETE = Write(Verb.DELETE, CLUSTER_POLICIES, "p", uid="u", resource_version="1")
+EXCEPTION = Write(
+    Verb.CREATE,
+    KYVERNO_EXCEPTIONS,
+    "p",
+    {
+        "apiVersion": "kyverno.io/v2",
+        "kind": "PolicyException",
+        "metadata": {"name": "p", "namespace": "kyverno"},
+    },
+    namespace="kyverno",
+)
 OTHER_VERSION = Resource("policies.kyverno.io", "v1beta1", "validatingpolicies", "ValidatingPolicy")
 
 
@@ -43,7 +56,16 @@ def renamed(change: Write, resource: Resource) -> Write:
 
 @pytest.mark.parametrize(
     "change",
-    [CREATE, REPLACE, DELETE, renamed(CREATE, VALIDATING_POLICIES), renamed(CREATE, OTHER_VERSION)],
+    [
+        CREATE,
+        REPLACE,
+        DELETE,
+        renamed(CREATE, VALIDATING_POLICIES),
+        renamed(CREATE, OTHER_VERSION),
+        EXCEPTION,
+        renamed(EXCEPTION, CEL_EXCEPTIONS),
+        replace(DELETE, resource=CEL_EXCEPTIONS, namespace="kyverno"),
+    ],
 )
 def test_write_decided_reaches_the_cluster_and_the_log(
     change: Write, gateway: KubernetesGateway, stub: Stub, caplog: pytest.LogCaptureFixture
@@ -57,13 +79,14 @@ def test_write_decided_reaches_the_cluster_and_the_log(
     (record,) = [each for each in caplog.records if each.message == "cluster.write"]
     logged = {
         name: getattr(record, name)
-        for name in ("decision", "verb", "kind", "object_name", "dry_run")
+        for name in ("decision", "verb", "kind", "object_name", "namespace", "dry_run")
     }
     assert logged == {
         "decision": "flip-7",
         "verb": change.verb.value,
         "kind": change.resource.kind,
         "object_name": "p",
+        "namespace": change.namespace,
         "dry_run": True,
     }
     assert "manifest-text" not in str(vars(record))
@@ -86,6 +109,12 @@ def test_write_undecided_does_not_reach_the_cluster(
         replace(DELETE, resource=PODS),
         renamed(CREATE, replace(CLUSTER_POLICIES, group="example.org")),
         renamed(CREATE, replace(CLUSTER_POLICIES, plural="policyexceptions")),
+        renamed(CREATE, replace(CLUSTER_POLICIES, plural="cleanuppolicies")),
+        replace(EXCEPTION, namespace=""),
+        replace(EXCEPTION, namespace="another"),
+        replace(CREATE, namespace="kyverno"),
+        replace(DELETE, resource=KYVERNO_EXCEPTIONS),
+        replace(DELETE, namespace="kyverno"),
         replace(REPLACE, uid=""),
         replace(REPLACE, resource_version=""),
         replace(DELETE, uid=""),
