@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 from policies.domain.authority import Actor, Place, Role
 from policies.domain.exemptions import WorkloadName
 from policies.domain.lifecycle import ExceptionStatus
-from policies.models import ExceptionRequest, ObservedNamespace, Variant
+from policies.models import ExceptionRequest, Flip, ObservedNamespace, Variant
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
@@ -234,6 +234,14 @@ def broken(*, reach: Reach, now: datetime) -> tuple[ExceptionRow, ...]:
         Q(status=ExceptionStatus.FAILED) | overdue | stuck
     )
     return exception_rows(related(found).order_by("approved_ends_at", "pk"))
+
+
+def newest_flip(row: ExceptionRequest) -> Flip | None:
+    """Find the flip that carries out an exception, or ended it, with its variant and people."""
+    found = Flip.objects.filter(exception=row).select_related(
+        "variant__cluster", "requested_by", "decided_by"
+    )
+    return found.order_by("-requested_at", "-lapses_at").first()
 
 
 def exempted(variant: Variant, namespace: str) -> dict[WorkloadName, ExceptionRow]:

@@ -46,6 +46,7 @@ class Event:
     variant: str
     namespaces: tuple[str, ...]
     flip_id: str
+    exception_id: str
     plan_digest: str
     outcome: str
     message: str
@@ -136,6 +137,7 @@ def _condition(wanted: TrailFilter) -> Q:
             | Q(variant__icontains=text)
             | Q(plan_digest__startswith=text)
             | Q(flip_id=text)
+            | Q(exception_id=text)
             | Q(namespaces__icontains=text)
         )
     return condition

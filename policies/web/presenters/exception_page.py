@@ -41,7 +41,7 @@ class Possible:
 
 
 ENDINGS = (
-    ("not-needed", "No longer needed", "what it exempted is fixed or gone"),
+    ("not needed", "No longer needed", "what it exempted is fixed or gone"),
     ("revoked", "Revoke", "it should not be there any longer"),
 )
 _SENTENCES = {

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from policies.queries.trail import Event
 from policies.web.presenters.profiles import MECHANISM_TITLES
-from policies.web.words import listed
+from policies.web.words import day, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Sentence:
     message: str
     outcome: str
     flip_id: str
+    exception_id: str
     digest: str
     raw: str
 
@@ -53,6 +54,24 @@ _TEXTS = {
     "flip.lapsed": "let a request lapse: {what}",
     "flip.stale": "voided the plan: {what}",
     "flip.rolled_back": "rolled back {variant} in {namespaces} on {cluster}",
+    "exception.drafted": "drafted an exception of {exempted}",
+    "exception.requested": "asked to exempt {exempted} until {until}",
+    "exception.edited": "edited the request to exempt {exempted}",
+    "exception.withdrawn": "withdrew the request to exempt {exempted}",
+    "exception.approved": "agreed to exempt {exempted} until {until}",
+    "exception.declined": "declined to exempt {exempted}",
+    "exception.lapsed": "let the request lapse to exempt {exempted}",
+    "exception.tried_again": "tried again to exempt {exempted}",
+    "exception.in_force": "proved that {exempted} is exempt",
+    "exception.failed": "could not prove that {exempted} is exempt",
+    "exception.revoked": "revoked the exception of {exempted}",
+    "exception.given_up": "gave up the exception of {exempted}",
+    "exception.expired": "began to end the exception of {exempted}: its time is over",
+    "exception.ended": "proved that the exception of {exempted} is over",
+    "exception.end_failed": "could not prove that the exception of {exempted} is over",
+    "exception.expiry_announced": "told that the exception of {exempted} ends on {until}",
+    "exception.adopted": "adopted an exception of {exempted}",
+    "exception.removed": "removed the exception {value} from {cluster}",
     "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
     "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
     "rollout.superseded": "stopped the roll-out of {variant} in {namespaces} on {cluster}",
@@ -67,6 +86,9 @@ _TEXTS = {
     "rollout.prove-admitted": "sent a good pod past {variant} on {cluster}",
     "rollout.prove-neighbour": "sent a bad pod past {variant} in a neighbour on {cluster}",
     "rollout.prove-warned": "sent a bad pod past {variant} in Audit on {cluster}",
+    "rollout.prove-exempt": "sent a bad pod of an exempt workload past {variant} on {cluster}",
+    "rollout.prove-beside": "sent a bad pod beside an exempt workload past {variant} on {cluster}",
+    "rollout.prove-judged": "sent a bad pod of a workload exempt before past {variant} on {cluster}",
 }
 
 
@@ -89,6 +111,7 @@ def _sentence(event: Event) -> Sentence:
         message=event.message,
         outcome=event.outcome,
         flip_id=event.flip_id,
+        exception_id=event.exception_id,
         digest=event.plan_digest,
         raw=_raw(event),
     )
@@ -109,6 +132,8 @@ def _text(event: Event) -> str:
         variant=event.variant,
         namespaces=listed(event.namespaces),
         what=_what(event),
+        exempted=_exempted(event),
+        until=_until(event),
         thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
         pool=event.details.get("pool", ""),
         value=event.details.get("value", ""),
@@ -125,7 +150,24 @@ _THINGS = {
     "install": "the installation of",
     "enforce": "the enforcement of",
     "rollback": "the rollback of",
+    "exempt": "an exception from",
+    "end-exemption": "the end of an exception from",
 }
+
+
+def _exempted(event: Event) -> str:
+    workloads = event.details.get("workloads") or ()
+    names = tuple(f"{w.get('kind', '')} {w.get('name', '')}".strip() for w in workloads)
+    where = f" in {listed(event.namespaces)}" if event.namespaces else ""
+    named = listed(names, limit=2) or "no workload yet"
+    return f"{named}{where} from {event.variant} on {event.cluster}"
+
+
+def _until(event: Event) -> str:
+    try:
+        return day(datetime.fromisoformat(event.details.get("ends_at") or ""))
+    except ValueError:
+        return "an end to be said"
 
 
 def _what(event: Event) -> str:

@@ -16,10 +16,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from policies.actions import exceptions
 from policies.domain.authority import Act
 from policies.domain.exemptions import WorkloadName
 from policies.domain.library import VariantSpec
 from policies.domain.objects import WorkloadKind
+from policies.domain.wishes import ExceptionWish
 from policies.models import ExceptionRequest, ObservedNamespace, Variant
 from policies.queries.exception_covers import (
     NEW,
@@ -30,7 +32,7 @@ from policies.queries.exception_covers import (
 from policies.queries.exception_pages import Askable, askable
 from policies.queries.exceptions import seen, workloads_of
 from policies.queries.freshness import data_strip
-from policies.queries.specs import current_revisions, written_spec
+from policies.queries.specs import current_revisions, spec_of, written_spec
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
 from policies.web.exception_forms import (
@@ -105,7 +107,32 @@ def _page(request: HttpRequest, ground: Ground, opened: dict[str, Any]) -> HttpR
 
 
 def _keep(request: HttpRequest, ground: Ground, form: WishForm, now: datetime) -> ExceptionRequest:
-    raise NotImplementedError
+    """Keep what was typed as a draft, as a request, or as an edit of one."""
+    wish, by, old = _wish(ground, form), actor_of(request.user), ground.exception
+    if request.POST["intent"] == DRAFT:
+        return exceptions.save_draft(
+            wish=wish, exception_id=old.pk if old else None, by=by, now=now
+        )
+    if old is None or old.status == ExceptionRequest.Status.DRAFT:
+        return exceptions.request(wish=wish, exception_id=old.pk if old else None, by=by, now=now)
+    revision = form.cleaned_data["revision"] or 0
+    return exceptions.edit(exception_id=old.pk, revision=revision, wish=wish, by=by, now=now)
+
+
+def _wish(ground: Ground, form: WishForm) -> ExceptionWish:
+    values = form.cleaned_data
+    whole = ground.variant.controls
+    is_whole = exempts_from_the_whole(spec_of(ground.variant))
+    return ExceptionWish(
+        variant_id=ground.variant.pk,
+        namespace=ground.space.name,
+        workloads=values["named"],
+        controls=tuple(whole if is_whole else values["controls"]),
+        reason=values.get("reason", ""),
+        compensating_control=values["compensating_control"],
+        ticket=values["ticket"],
+        ends_at=values.get("ends_at"),
+    )
 
 
 def _intent(request: HttpRequest) -> str:

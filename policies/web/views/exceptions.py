@@ -12,16 +12,17 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from policies.actions import exceptions
+from policies.actions import exception_ends, exceptions
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act, NotAllowed
-from policies.domain.lifecycle import WrongState
+from policies.domain.lifecycle import ExceptionStatus, WrongState
 from policies.models import ExceptionRequest
 from policies.queries.exception_board import load_board
 from policies.queries.exception_covers import cover_of, draft_exemption
 from policies.queries.exception_pages import ExceptionPage, exception_page
-from policies.queries.exceptions import BoardFilter, Show, seen
+from policies.queries.exceptions import BoardFilter, Show, newest_flip, seen
+from policies.queries.flips import flip_page
 from policies.queries.freshness import data_strip
 from policies.queries.specs import current_revisions, written_spec
 from policies.web.actors import actor_of, permit, seen_by
@@ -36,6 +37,8 @@ from policies.web.presenters.flips import shown_ladders
 from policies.web.presenters.trail import sentences
 
 KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
+MOVING = frozenset({ExceptionStatus.APPROVED, ExceptionStatus.ENDING})
+"""Where something is still to come by itself."""
 
 
 @require_safe
@@ -85,9 +88,11 @@ def detail(request: HttpRequest, exception_id: UUID) -> HttpResponse:
 @login_required
 def progress(request: HttpRequest, exception_id: UUID) -> HttpResponse:
     """Give the live part again, or nothing (204) while it is as the page has it."""
-    context = _context(request, _found(request, exception_id))
-    if context["is_moving"] and request.GET.get("seen") == context["fingerprint"]:
+    row = _found(request, exception_id)
+    live = _live(request, row)
+    if live["is_moving"] and request.GET.get("seen") == live["fingerprint"]:
         return HttpResponse(status=204)
+    context = _context(request, row, live)
     return respond(request, "exceptions/detail.html", "exceptions/_live.html", context)
 
 
@@ -188,7 +193,7 @@ def end(request: HttpRequest, exception_id: UUID) -> HttpResponse:
         request,
         exception_id,
         "Its end has begun.",
-        lambda: exceptions.end(
+        lambda: exception_ends.end(
             exception_id=exception_id,
             ending=request.POST.get("ending", ""),
             reason=request.POST.get("reason", ""),
@@ -229,7 +234,7 @@ def _page(
     decision: DecisionForm | None = None,
 ) -> HttpResponse:
     row = _found(request, exception_id)
-    context = _context(request, row)
+    context = _context(request, row, _live(request, row))
     context |= {
         **_typed(request, decision, context["page"]),
         "trouble": trouble,
@@ -242,10 +247,25 @@ def _page(
     )
 
 
-def _context(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
-    page = exception_page(row)
-    progress = None
+def _live(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
+    """Say how far its newest roll-out has got."""
+    flip = newest_flip(row)
+    found = flip_page(flip, reach=seen_by(request.user)) if flip else None
+    progress = found.progress if found else None
+    status = ExceptionStatus(row.status)
     return {
+        "flip_id": found.id if found else None,
+        "progress": progress,
+        "ladders": shown_ladders(progress) if progress else (),
+        "is_moving": status in MOVING or bool(progress and progress.is_active),
+        "fingerprint": f"{status} {progress.fingerprint if progress else ''}".strip(),
+    }
+
+
+def _context(request: HttpRequest, row: ExceptionRequest, live: dict[str, Any]) -> dict[str, Any]:
+    page = exception_page(row)
+    return {
+        **live,
         "page": page,
         "title": words.page_title(page),
         "state_sentence": words.state_sentence(page),
@@ -257,9 +277,6 @@ def _context(request: HttpRequest, row: ExceptionRequest) -> dict[str, Any]:
         "endings": words.ENDINGS,
         "cover": _cover(row, page),
         "ticket_is_link": page.ticket.startswith(("https://", "http://")),
-        "ladders": shown_ladders(progress) if progress else (),
-        "is_moving": False,
-        "fingerprint": "",
         **_permits(request, page),
     }
 

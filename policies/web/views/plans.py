@@ -15,7 +15,7 @@ from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
 from policies.domain.judges import judge_of
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.lifecycle import OF_EXCEPTIONS, FlipVerb
 from policies.domain.plans import Plan
 from policies.models import Variant
 from policies.queries.freshness import data_strip
@@ -78,6 +78,8 @@ def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
     except ValueError as error:
         raise Http404 from error
     reach = seen_by(request.user)
+    if verb in OF_EXCEPTIONS:
+        raise Http404
     variant = get_object_or_404(reach.variants(), pk=variant_id)
     namespaces = tuple(sorted(set(query.getlist("namespace"))))
     if not reach.sees_all_of(variant.cluster_id) and not all(
@@ -133,7 +135,7 @@ def _no_plan(
 
 def planned_offenders(variant: Variant, plan: Plan, reach: Reach) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
-    if plan.verb is FlipVerb.ROLLBACK:
+    if plan.verb in {FlipVerb.ROLLBACK, *OF_EXCEPTIONS}:
         return ()
     is_install = plan.verb is FlipVerb.INSTALL
     namespaces = plan.enforced_after if is_install else plan.namespaces
