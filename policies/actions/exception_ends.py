@@ -119,12 +119,14 @@ def announce_ends(*, now: datetime) -> int:
     coming = ExceptionRequest.objects.filter(
         status=ExceptionStatus.IN_FORCE, approved_ends_at__gt=now, approved_ends_at__lte=horizon
     ).select_related("variant__cluster")
-    return sum(_announce(row, now=now) for row in coming.order_by("approved_ends_at"))
+    return sum(
+        _announce(row, row.approved_ends_at - now, now=now)
+        for row in coming.order_by("approved_ends_at")
+        if row.approved_ends_at
+    )
 
 
-def _announce(row: ExceptionRequest, *, now: datetime) -> bool:
-    assert row.approved_ends_at is not None
-    left = row.approved_ends_at - now
+def _announce(row: ExceptionRequest, left: timedelta, *, now: datetime) -> bool:
     mark = min(days for days in ANNOUNCED_DAYS if left <= timedelta(days=days))
     with transaction.atomic():
         told = ExceptionRequest.objects.filter(

@@ -82,7 +82,7 @@ def _flip(row: ExceptionRequest, plan: Plan, now: datetime) -> Flip:
         plan=plan.to_json(),
         plan_digest=plan.digest,
         status=FlipStatus.APPROVED.value,
-        requested_by_id=row.ending_by_id if is_chosen else row.requested_by_id,
+        requested_by_id=(row.ending_by_id if is_chosen else None) or row.requested_by_id,
         requested_at=(row.ending_at if is_chosen else row.requested_at) or now,
         lapses_at=now,
         **({} if is_chosen else by_approval),

@@ -280,8 +280,7 @@ def _write_wish(
     row.namespace = wish.namespace
     for name, value in _columns(wish, variant).items():
         setattr(row, name, value)
-    if row.ends_at is None:
-        row.ends_at = now + bounds_of(variant).longest
+    row.ends_at = wish.ends_at or now + bounds_of(variant).longest
     row.save()
 
 

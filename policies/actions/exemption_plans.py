@@ -33,6 +33,7 @@ from policies.queries.evidence import load_evidence
 from policies.queries.exception_support import kyverno_version, support_of
 from policies.queries.exemptions import carries_exemptions, exemption_of, exemptions_in_force
 from policies.queries.offenders import offenders
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.specs import current_revisions, written_spec
 
 ROLE = "exception"
@@ -118,7 +119,8 @@ def _exceptions(asked: _Question) -> list[PlannedObject]:
         lies = _written(asked.row)
         return [_removal(asked, *lies)] if lies else []
     kind = exception_kind(asked.spec)
-    assert kind is not None  # native policies were told apart before
+    if kind is None:
+        raise Refused("A native policy has no exceptions of its own.")
     support = support_of(asked.row.variant.cluster, kind)
     if support.honoured is False:
         raise Refused(support.sentence)
@@ -236,7 +238,7 @@ def exempted_gate(row: ExceptionRequest) -> GateAnswer:
     exempted = {(each.kind.value, each.name) for each in exemption_of(row).workloads}
     failing = [
         offender
-        for offender in offenders(row.variant, [row.namespace])
+        for offender in offenders(row.variant, [row.namespace], reach=EVERYTHING_SEEN)
         if (offender.kind, offender.name) in exempted
     ]
     names = ", ".join(f"{each.kind} {each.name}" for each in failing[:3])

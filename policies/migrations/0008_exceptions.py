@@ -1,4 +1,4 @@
-"""Exception requests."""
+"""Exception requests, and the flips that carry them out."""
 
 import uuid
 
@@ -60,132 +60,266 @@ class Migration(migrations.Migration):
                 ("in_force_at", models.DateTimeField(blank=True, null=True)),
                 ("ending_at", models.DateTimeField(blank=True, null=True)),
                 ("ending_reason", models.TextField(blank=True)),
+                ("announced_days", models.PositiveSmallIntegerField(blank=True, null=True)),
                 ("closed_at", models.DateTimeField(blank=True, null=True)),
                 ("closing_message", models.TextField(blank=True)),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "ending_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "variant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="exceptions",
-                        to="policies.variant",
-                    ),
-                ),
             ],
-            options={
-                "indexes": [
-                    models.Index(
-                        fields=["status", "approved_ends_at"], name="policies_ex_status_f476ef_idx"
-                    ),
-                    models.Index(
-                        fields=["variant", "namespace"], name="policies_ex_variant_369eb7_idx"
-                    ),
+        ),
+        migrations.RemoveConstraint(
+            model_name="flip",
+            name="only_a_rollback_goes_ahead_alone",
+        ),
+        migrations.RemoveConstraint(
+            model_name="flip",
+            name="one_open_flip_per_variant",
+        ),
+        migrations.AlterField(
+            model_name="flip",
+            name="verb",
+            field=models.CharField(
+                choices=[
+                    ("install", "install"),
+                    ("enforce", "enforce"),
+                    ("rollback", "rollback"),
+                    ("exempt", "exempt"),
+                    ("end-exemption", "end-exemption"),
                 ],
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("decided_by__isnull", True),
-                            models.Q(("decided_by", models.F("requested_by")), _negated=True),
-                            _connector="OR",
-                        ),
-                        name="nobody_decides_on_their_own_exception",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(("decided_at__isnull", True), ("decided_by__isnull", True)),
-                            models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
-                            _connector="OR",
-                        ),
-                        name="an_exceptions_decision_has_its_person_and_time",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("decided_by__isnull", True),
-                            models.Q(("comment", ""), _negated=True),
-                            _connector="OR",
-                        ),
-                        name="an_exceptions_decision_has_a_comment",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(
-                                ("approved_ends_at__isnull", False), ("decided_by__isnull", False)
-                            ),
-                            models.Q(
-                                (
-                                    "status__in",
-                                    ["approved", "in-force", "failed", "ending", "ended"],
-                                ),
-                                _negated=True,
-                            ),
-                            _connector="OR",
-                        ),
-                        name="no_exception_without_an_approval_and_an_end",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("approved_ends_at__isnull", True),
-                            ("approved_ends_at__lte", models.F("ends_at")),
-                            _connector="OR",
-                        ),
-                        name="no_exception_lasts_longer_than_asked_for",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            (
-                                "status__in",
-                                [
-                                    "draft",
-                                    "requested",
-                                    "approved",
-                                    "in-force",
-                                    "failed",
-                                    "ending",
-                                    "ended",
-                                    "declined",
-                                    "withdrawn",
-                                    "lapsed",
-                                ],
-                            )
-                        ),
-                        name="exception_status_is_known",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("in_force_at__isnull", False),
-                            models.Q(("status", "in-force"), _negated=True),
-                            _connector="OR",
-                        ),
-                        name="in_force_is_only_what_was_proven",
-                    ),
+                max_length=20,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="rollout",
+            name="revision",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rollout",
+                to="policies.desiredrevision",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="rolloutstep",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("check", "check"),
+                    ("dry-run", "dry-run"),
+                    ("apply", "apply"),
+                    ("read-back", "read-back"),
+                    ("prove-refused", "prove-refused"),
+                    ("prove-admitted", "prove-admitted"),
+                    ("prove-neighbour", "prove-neighbour"),
+                    ("prove-warned", "prove-warned"),
+                    ("prove-exempt", "prove-exempt"),
+                    ("prove-beside", "prove-beside"),
+                    ("prove-judged", "prove-judged"),
                 ],
-            },
+                max_length=20,
+            ),
+        ),
+        migrations.AddField(
+            model_name="exceptionrequest",
+            name="decided_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="exceptionrequest",
+            name="ending_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="exceptionrequest",
+            name="requested_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="exceptionrequest",
+            name="variant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="exceptions",
+                to="policies.variant",
+            ),
+        ),
+        migrations.AddField(
+            model_name="flip",
+            name="exception",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="flips",
+                to="policies.exceptionrequest",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="flip",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("decided_by__isnull", False),
+                    ("verb__in", ["end-exemption", "rollback"]),
+                    models.Q(
+                        ("status__in", ["approved", "rolling", "proven", "failed"]), _negated=True
+                    ),
+                    _connector="OR",
+                ),
+                name="only_a_rollback_goes_ahead_alone",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="flip",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("status__in", ["approved", "requested", "rolling"]),
+                    models.Q(("verb__in", ["rollback", "end-exemption", "exempt"]), _negated=True),
+                ),
+                fields=("variant",),
+                name="one_open_flip_per_variant",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="flip",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["approved", "requested", "rolling"])),
+                fields=("exception",),
+                name="one_open_flip_per_exception",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="flip",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("exception__isnull", False), ("verb__in", ["end-exemption", "exempt"])
+                    ),
+                    models.Q(
+                        ("exception__isnull", True),
+                        models.Q(("verb__in", ["end-exemption", "exempt"]), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="flips_of_exceptions_name_theirs",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="exceptionrequest",
+            index=models.Index(
+                fields=["status", "approved_ends_at"], name="policies_ex_status_f476ef_idx"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="exceptionrequest",
+            index=models.Index(
+                fields=["variant", "namespace"], name="policies_ex_variant_369eb7_idx"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("decided_by__isnull", True),
+                    models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                    _connector="OR",
+                ),
+                name="nobody_decides_on_their_own_exception",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("decided_at__isnull", True), ("decided_by__isnull", True)),
+                    models.Q(("decided_at__isnull", False), ("decided_by__isnull", False)),
+                    _connector="OR",
+                ),
+                name="an_exceptions_decision_has_its_person_and_time",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("decided_by__isnull", True),
+                    models.Q(("comment", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="an_exceptions_decision_has_a_comment",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("approved_ends_at__isnull", False), ("decided_by__isnull", False)),
+                    models.Q(
+                        ("status__in", ["approved", "in-force", "failed", "ending", "ended"]),
+                        _negated=True,
+                    ),
+                    _connector="OR",
+                ),
+                name="no_exception_without_an_approval_and_an_end",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("approved_ends_at__isnull", True),
+                    ("approved_ends_at__lte", models.F("ends_at")),
+                    _connector="OR",
+                ),
+                name="no_exception_lasts_longer_than_asked_for",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "draft",
+                            "requested",
+                            "approved",
+                            "in-force",
+                            "failed",
+                            "ending",
+                            "ended",
+                            "declined",
+                            "withdrawn",
+                            "lapsed",
+                        ],
+                    )
+                ),
+                name="exception_status_is_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("in_force_at__isnull", False),
+                    models.Q(("status", "in-force"), _negated=True),
+                    _connector="OR",
+                ),
+                name="in_force_is_only_what_was_proven",
+            ),
         ),
     ]

@@ -33,7 +33,7 @@ class ExceptionRequest(models.Model):
     compensating_control = models.TextField(blank=True)
     ticket = models.CharField(max_length=200, blank=True)
     ends_at = models.DateTimeField()
-    """The end that was asked for."""
+    """The end that was asked for; of a draft without one, the latest that there may be."""
     revision = models.PositiveIntegerField(default=1)
     """Counts the edits; a decision is about one revision."""
     adopted_from = models.CharField(max_length=330, blank=True)
