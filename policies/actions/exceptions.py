@@ -180,6 +180,25 @@ def decline(
     return row
 
 
+def try_again(*, exception_id: UUID, by: Actor, now: datetime) -> ExceptionRequest:
+    """Carry out once more what was agreed to and could not be proven.
+
+    Raises Refused, NotAllowed, Busy when somebody else was faster, ClusterError.
+    """
+    row = _find(exception_id)
+    require(by, Act.REQUEST_EXCEPTION, at=_places_of(row))
+    if row.status != ExceptionStatus.FAILED or row.approved_ends_at is None:
+        raise Refused("Only an exception that failed can be tried again.")
+    if row.approved_ends_at <= now:
+        raise Refused("Its time is over: ask for another exception.")
+    plan = preview_agreed(row, now=now)
+    with transaction.atomic():
+        _take(row, ExceptionStatus.APPROVED, closing_message="")
+        audit.record("exception.tried_again", by=by, now=now, exception=row)
+        begin(row, plan, now=now)
+    return row
+
+
 def lapse_unanswered(*, now: datetime) -> int:
     """Let requests lapse that nobody decided on in time, and return their number."""
     old = ExceptionRequest.objects.filter(status=ExceptionStatus.REQUESTED, lapses_at__lte=now)

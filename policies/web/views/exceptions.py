@@ -195,13 +195,19 @@ def end(request: HttpRequest, exception_id: UUID) -> HttpResponse:
         "Its end has begun.",
         lambda: exception_ends.end(
             exception_id=exception_id,
-            ending=request.POST.get("ending", ""),
+            ending=_ending(request.POST.get("ending", "")),
             reason=request.POST.get("reason", ""),
             override_reason=request.POST.get("override_reason", ""),
             by=actor_of(request.user),
             now=timezone.now(),
         ),
     )
+
+
+def _ending(typed: str) -> str:
+    if typed not in {value for value, _, _ in words.ENDINGS}:
+        raise Refused("Say whether it is revoked or no longer needed.")
+    return typed
 
 
 def _decide(
@@ -288,6 +294,7 @@ def _permits(request: HttpRequest, page: ExceptionPage) -> dict[str, Any]:
     return {
         "may_decide": permit(actor, decide, at=page.place, requested_by_id=asked_by),
         "may_change": permit(actor, change, at=page.place, requested_by_id=asked_by),
+        "may_try_again": permit(actor, Act.REQUEST_EXCEPTION, at=page.place),
         "may_end": permit(actor, Act.END_EXCEPTION, at=page.place),
     }
 
