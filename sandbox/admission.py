@@ -8,8 +8,10 @@ from functools import lru_cache
 import yaml
 
 from policies.cluster.errors import ClusterError
+from policies.domain.engines import Component
 from policies.domain.posture import Posture
 from sandbox import policy as engine
+from sandbox.exceptions import PolicyException, counting, exempting
 from sandbox.faults import Fault, is_set
 from sandbox.judging import failed, posture_of
 from sandbox.kinds import ENGINE_POLICIES
@@ -79,8 +81,11 @@ def review(store: Store, request: Request) -> tuple[str, ...]:
     if is_set(store, Fault.ENGINE_DOWN):
         _meet_silence(called)
         return ()
+    exceptions = counting(store, Component.ADMISSION) if called else ()
     failures = {
-        webhook: [failure for policy in group for failure in failures_of(policy, request)]
+        webhook: [
+            failure for policy in group for failure in failures_of(policy, request, exceptions)
+        ]
         for webhook, group in called.items()
     }
     for webhook, found in failures.items():
@@ -108,8 +113,10 @@ def _calls(policy: Policy, request: Request) -> bool:
     return not policy.webhook_changed_only or request.changes(policy.spec)
 
 
-def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
-    """Evaluate a policy's rules at admission."""
+def failures_of(
+    policy: Policy, request: Request, exceptions: tuple[PolicyException, ...] = ()
+) -> Iterator[Failure]:
+    """Evaluate a policy's rules at admission, but for those from which an exception exempts."""
     if request.kind in FILTERED_KINDS or request.namespace in FILTERED_NAMESPACES:
         return
     rules = [rule for rule in policy.rules if _judges(rule, request)]
@@ -118,8 +125,10 @@ def failures_of(policy: Policy, request: Request) -> Iterator[Failure]:
     posture = posture_of(policy.spec, request.manifest)
     for rule in rules:
         message = first_failure(rule, posture)
-        if message is not None:
-            name = rule_name(policy, rule, request.kind)
+        name = rule_name(policy, rule, request.kind)
+        if message is not None and not exempting(
+            exceptions, policy.kind, policy.name, name, request.manifest
+        ):
             yield Failure(policy, name, message, rule.enforces)
 
 

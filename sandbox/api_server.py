@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    KYVERNO_EXCEPTIONS,
     NAMESPACES,
     NATIVE_POLICIES,
     PODS,
     Answer,
     Resource,
 )
-from sandbox import apparmor, defaulting, kinds, native, validation
+from policies.domain.exceptions import ExceptionKind
+from sandbox import apparmor, defaulting, exceptions, kinds, native, validation
 from sandbox.admission import review, silence
 from sandbox.faults import Fault, is_set
 from sandbox.pods import is_workload
@@ -23,11 +25,17 @@ from sandbox.store import Key, Manifest, Store, key_of
 
 Clock = Callable[[], datetime]
 MANAGER = "secprof"
-DEPRECATION = (
-    "ClusterPolicy is deprecated and will be removed in a future release; migrate to ValidatingPolicy, "
-    "MutatingPolicy, GeneratingPolicy or ImageValidatingPolicy (policies.kyverno.io), "
-    "see https://kyverno.io/docs/guides/migration-to-cel/"
-)
+_MIGRATE = "see https://kyverno.io/docs/guides/migration-to-cel/"
+DEPRECATIONS = {
+    CLUSTER_POLICIES.full_name: (
+        "ClusterPolicy is deprecated and will be removed in a future release; migrate to ValidatingPolicy, "
+        f"MutatingPolicy, GeneratingPolicy or ImageValidatingPolicy (policies.kyverno.io), {_MIGRATE}"
+    ),
+    KYVERNO_EXCEPTIONS.full_name: (
+        "PolicyException is deprecated and will be removed in a future release; migrate to PolicyException "
+        f"(policies.kyverno.io), {_MIGRATE}"
+    ),
+}
 
 
 def utc_now() -> datetime:
@@ -131,6 +139,8 @@ class ApiServer:
     def _admit(self, resource: Resource, request: Request) -> tuple[str, ...]:
         if request.kind in kinds.ENGINE_KINDS:
             return self._admit_policy(resource, request)
+        if request.kind == kinds.EXCEPTION:
+            return self._admit_exception(resource, request)
         if not is_workload(request.kind):
             return ()
         return native.review(self._store, request) + review(self._store, request)
@@ -141,6 +151,14 @@ class ApiServer:
             verb = "mutate" if request.kind == CLUSTER_POLICIES.kind else "validate"
             raise silence(f"{verb}-policy.kyverno.svc", f"policy{verb}?timeout=10s")
         return _deprecation(resource)
+
+    def _admit_exception(self, resource: Resource, request: Request) -> tuple[str, ...]:
+        kind = ExceptionKind(resource.group)
+        if is_set(self._store, Fault.ENGINE_DOWN):
+            path = "exceptionvalidate" if kind is ExceptionKind.KYVERNO else "celexception/validate"
+            raise silence("kyverno-svc.kyverno.svc", f"{path}?timeout=10s")
+        warnings = exceptions.write_warnings(self._store, kind, request.namespace)
+        return (*_deprecation(resource), *warnings, *_webhook_deprecation(resource))
 
     def _finish(self, manifest: Manifest, warnings: tuple[str, ...], *, dry_run: bool) -> Answer:
         if dry_run:
@@ -207,10 +225,15 @@ class ApiServer:
 
 
 def _deprecation(resource: Resource) -> tuple[str, ...]:
-    """The warning that every request for a ClusterPolicy is answered with."""
-    if resource.kind != CLUSTER_POLICIES.kind:
-        return ()
-    return (f"{resource.api_version} {DEPRECATION}",)
+    """The warning that every request for one of Kyverno's old kinds is answered with."""
+    said = DEPRECATIONS.get(resource.full_name)
+    return (f"{resource.api_version} {said}",) if said else ()
+
+
+def _webhook_deprecation(resource: Resource) -> tuple[str, ...]:
+    """What Kyverno itself says to an exception of the old kind, which its webhook is shown in an older version."""
+    said = DEPRECATIONS.get(resource.full_name)
+    return (f"{resource.group}/v2beta1 {said}",) if said else ()
 
 
 def _label_namespace(manifest: Manifest) -> None:

@@ -17,6 +17,8 @@ NAMESPACE_LIST = re.compile(
     r"(?P<no>!\()?request\.namespace in \[(?P<names>\s*('[a-z0-9-]*'(\s*,\s*'[a-z0-9-]*')*)?\s*)\](?(no)\))"
 )
 
+NAMESPACE_IS = re.compile(r"request\.namespace == '([a-z0-9-]+)'")
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from policies.cluster.gateway import NATIVE_BINDINGS, NATIVE_POLICIES
+from policies.domain.identities import fits, identity_of
 from policies.domain.library import VariantSpec, judged_by
+from policies.domain.library.exempting import exempted_by
 from policies.domain.objects import WorkloadKind
 from sandbox import kinds
 from sandbox.checks import EVERYWHERE, Check, Scope, checks_of, conditions_of, filled, only
@@ -30,6 +32,15 @@ class NativePolicy:
     kinds: frozenset[WorkloadKind]
     changed_only: bool
     """Judges an update only when it changes what is judged."""
+    exempted: tuple[tuple[str, str], ...]
+    """Namespaces, each with a pattern of who is left alone there."""
+
+    def exempts(self, request: Request) -> bool:
+        identity = identity_of(request.manifest)
+        return any(
+            request.namespace == namespace and fits(pattern, identity)
+            for namespace, pattern in self.exempted
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,14 @@ def read_policy(manifest: Manifest) -> NativePolicy:
     spec = manifest["spec"]
     only(spec, "spec", "failurePolicy matchConstraints matchConditions variables validations")
     parts = known(manifest)
-    scope, changed_only = conditions_of(spec.get("matchConditions") or [], parts)
+    exempted: tuple[tuple[str, str], ...] = ()
+    others = []
+    for condition in spec.get("matchConditions") or ():
+        found = exempted_by(condition["expression"])
+        if found is None:
+            others.append(condition)
+        exempted += found or ()
+    scope, changed_only = conditions_of(others, parts)
     constraints = spec.get("matchConstraints") or {}
     expected = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
     if scope != EVERYWHERE or constraints != {**expected, "resourceRules": [*parts.resource_rules]}:
@@ -57,6 +75,7 @@ def read_policy(manifest: Manifest) -> NativePolicy:
         checks=checks_of(spec.get("validations"), spec.get("variables"), parts),
         kinds=frozenset(judged_by(parts.spec)),
         changed_only=changed_only,
+        exempted=exempted,
     )
 
 
@@ -128,6 +147,8 @@ def _said(policy: NativePolicy, request: Request) -> Iterator[str]:
     if request.kind not in policy.kinds:
         return
     if policy.changed_only and not request.changes(policy.spec):
+        return
+    if policy.exempts(request):
         return
     for _, message in failed(policy.checks, posture_of(policy.spec, request.manifest)):
         yield message

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from policies.cluster.gateway import WORKLOADS
+from policies.domain.engines import Component
 from policies.domain.posture import Posture
 from sandbox.admission import rule_name, stored_policies
+from sandbox.exceptions import PolicyException, counting, exempting
 from sandbox.faults import Fault, is_set
 from sandbox.judging import failed, posture_of
 from sandbox.policy import Policy, Rule
@@ -41,17 +43,18 @@ def report(store: Store, now: datetime, *, everything: bool) -> int:
         known = store.judged()
         # The reports controller is a program of its own: it goes on while the engine is off.
         background = tuple(policy for policy in stored_policies(store) if policy.background)
+        exceptions = counting(store, Component.REPORTS)
         made: list[tuple[str, str, float]] = []
         seen: set[str] = set()
         for manifest in _resources(store):
             uid = manifest["metadata"]["uid"]
             seen.add(uid)
-            fingerprint = _fingerprint(manifest, background)
+            fingerprint = _fingerprint(manifest, background, exceptions)
             old_fingerprint, at = known.get(uid, ("", 0.0))
             fresh = now.timestamp() - at < INTERVAL_SECONDS
             if not everything and fingerprint == old_fingerprint and fresh:
                 continue
-            _write(store, manifest, tuple(_results(background, manifest, now)))
+            _write(store, manifest, tuple(_results(background, exceptions, manifest, now)))
             made.append((uid, fingerprint, now.timestamp()))
         _remove_gone(store, set(known) - seen)
         store.set_judged(made)
@@ -65,17 +68,23 @@ def _resources(store: Store) -> Iterator[Manifest]:
         yield from store.objects(resource.group, resource.kind)
 
 
-def _fingerprint(manifest: Manifest, background: tuple[Policy, ...]) -> str:
-    """What a report rests on: the resource without what Kyverno leaves out of its hash, and the policies."""
+def _fingerprint(
+    manifest: Manifest, background: tuple[Policy, ...], exceptions: tuple[PolicyException, ...]
+) -> str:
+    """What a report rests on: the resource without what Kyverno leaves out of its hash, policies and exceptions."""
     kept = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     metadata = manifest["metadata"]
     judged = [metadata.get("labels"), metadata.get("annotations"), kept]
     versions = [[policy.kind, policy.name, policy.version] for policy in background]
+    versions += [[each.kind, each.key, each.version] for each in exceptions]
     return hashlib.sha256(json.dumps([judged, versions], sort_keys=True).encode()).hexdigest()
 
 
 def _results(
-    background: tuple[Policy, ...], manifest: Manifest, now: datetime
+    background: tuple[Policy, ...],
+    exceptions: tuple[PolicyException, ...],
+    manifest: Manifest,
+    now: datetime,
 ) -> Iterator[Manifest]:
     kind = manifest["kind"]
     namespace = manifest["metadata"]["namespace"]
@@ -86,22 +95,47 @@ def _results(
         for rule in policy.rules:
             # The controller judges everything as if it were created now.
             if namespace in rule.scope and "CREATE" in rule.operations:
-                yield _result(policy, rule, rule_name(policy, rule, kind), posture, now)
+                name = rule_name(policy, rule, kind)
+                exempted = exempting(exceptions, policy.kind, policy.name, name, manifest)
+                if exempted:
+                    yield _skip(policy, name, exempted, now)
+                else:
+                    yield _result(policy, rule, name, posture, now)
+
+
+def _skip(
+    policy: Policy, name: str, exempted: tuple[PolicyException, ...], now: datetime
+) -> Manifest:
+    keys = ", ".join(each.key for each in exempted)
+    # Between the word and the names of a ClusterPolicy's exceptions Kyverno puts nothing.
+    lead = "exceptions" if policy.is_cluster_policy else "exception: "
+    properties = {"exceptions": ",".join(each.name for each in exempted)}
+    said = ("skip", f"rule is skipped due to policy {lead}{keys}")
+    return _entry(policy, name or "exception", said, properties, now)
 
 
 def _result(policy: Policy, rule: Rule, name: str, posture: Posture, now: datetime) -> Manifest:
     failure = next(failed(rule.checks, posture), None)
-    scored = policy.annotations.get("policies.kyverno.io/scored") != "false"
-    properties = {"process": "background scan"}
-    if failure is not None and not policy.is_cluster_policy:
+    properties: dict[str, str] = {}
+    if failure is None:
+        return _entry(policy, name, ("pass", _pass_message(policy, name)), properties, now)
+    if not policy.is_cluster_policy:
         properties["cel.validationIndex"] = str(rule.checks.index(failure[0]))
+    return _entry(policy, name, ("fail", failure[1]), properties, now)
+
+
+def _entry(
+    policy: Policy, name: str, said: tuple[str, str], properties: dict[str, str], now: datetime
+) -> Manifest:
+    outcome, message = said
+    scored = policy.annotations.get("policies.kyverno.io/scored") != "false"
     result: Manifest = {
         "source": SOURCES[policy.kind],
         "policy": policy.name,
-        "result": "pass" if failure is None else "fail" if scored else "warn",
-        "message": failure[1] if failure is not None else _pass_message(policy, name),
+        "result": "warn" if outcome == "fail" and not scored else outcome,
+        "message": message,
         "timestamp": {"seconds": int(now.timestamp()), "nanos": 0},
-        "properties": properties,
+        "properties": {"process": "background scan", **properties},
     }
     if scored:  # Kyverno leaves out what is false
         result["scored"] = True

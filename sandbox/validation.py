@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import NATIVE_BINDINGS, NATIVE_POLICIES
-from sandbox import apparmor, kinds, native
+from sandbox import apparmor, exceptions, kinds, native
 from sandbox import policy as engine
 from sandbox.known import UnknownPolicy
 from sandbox.pods import containers, holder_path, is_windows, is_workload, pod_holder
@@ -16,7 +16,7 @@ PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
 
 def check(manifest: Manifest, old: Manifest | None = None) -> None:
     """Refuse what the server refuses to create, or to write over what stood there. Raises Invalid."""
-    if manifest["kind"] in kinds.POLICY_KINDS:
+    if manifest["kind"] in (*kinds.POLICY_KINDS, kinds.EXCEPTION):
         _check_policy(manifest)
     elif is_workload(manifest["kind"]):
         faults = tuple(_faults(manifest, old))
@@ -33,7 +33,7 @@ def _check_policy(manifest: Manifest) -> None:
         _READERS[manifest["kind"]](manifest)
     except UnknownPolicy as unknown:
         raise _not_ours(manifest, str(unknown)) from unknown
-    except (KeyError, TypeError, AttributeError) as malformed:
+    except (KeyError, TypeError, AttributeError, ValueError) as malformed:
         raise _not_ours(manifest, f"a field of the wrong shape ({malformed})") from malformed
 
 
@@ -41,11 +41,12 @@ _READERS: dict[str, Callable[[Manifest], object]] = {
     **dict.fromkeys(kinds.ENGINE_KINDS, engine.read),
     NATIVE_POLICIES.kind: native.read_policy,
     NATIVE_BINDINGS.kind: native.read_binding,
+    kinds.EXCEPTION: exceptions.read,
 }
 
 
 def _not_ours(manifest: Manifest, unknown: str) -> ClusterError:
-    said = f"the sandbox runs only the policies that secprof compiles, and this one has {unknown}"
+    said = f"the sandbox runs only what secprof compiles, and this one has {unknown}"
     return _invalid(manifest, said)
 
 

@@ -43,6 +43,8 @@ class Result:
     namespace: str
     name: str
     uid: str
+    exceptions: tuple[str, ...] = ()
+    """Names, without their namespace, of the exceptions that made this a skip; empty for any other skip."""
 
 
 def read_results(report: PolicyReport) -> tuple[Result, ...]:
@@ -77,7 +79,19 @@ def _result(result: ReportResult, scope: ReportScope, namespace: str) -> Result:
         namespace=namespace,
         name=scope.name,
         uid=scope.uid,
+        exceptions=_exceptions(result),
     )
+
+
+_BY_EXCEPTION = "rule is skipped due to policy exception"
+
+
+def _exceptions(result: ReportResult) -> tuple[str, ...]:
+    """Tell a skip by exception from any other: the message says so, a property names them (kyverno-facts 4.5, 4.13)."""
+    if result.result != Outcome.SKIP or not result.message.startswith(_BY_EXCEPTION):
+        return ()
+    named = (result.properties or {}).get("exceptions", "")
+    return tuple(name.strip() for name in named.split(",") if name.strip())
 
 
 def _outcome(result: ReportResult) -> Outcome:

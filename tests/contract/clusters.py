@@ -257,7 +257,7 @@ class _Recording:
 
     def write(self, change: Write, *, dry_run: bool) -> Answer:
         if change.verb is Verb.CREATE and not dry_run and change.manifest is not None:
-            self._made.append((change.manifest, ""))
+            self._made.append((change.manifest, change.namespace))
         return self._gateway.write(change, dry_run=dry_run)
 
 

@@ -34,6 +34,7 @@ _CLUSTER_SCOPED = {
 _IRREGULAR = {
     "ClusterPolicy": "clusterpolicies",
     "ValidatingPolicy": "validatingpolicies",
+    "PolicyException": "policyexceptions",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 

@@ -75,8 +75,6 @@ COVERED = [
         named("CronJob", "nightly"),
         Identity("Job", "nightly-29412345", "batch/v1,CronJob,nightly"),
     ),
-    # Started by hand: the Job is the CronJob's by its controller, whatever it is called.
-    (named("CronJob", "nightly"), Identity("Job", "by-hand", "batch/v1,CronJob,nightly")),
     (named("CronJob", "nightly"), of_job("nightly-29412345")),
     (named("Job", "once"), Identity("Job", "once")),
     (named("Job", "once"), of_job("once")),
@@ -109,6 +107,9 @@ NEIGHBOURS = [
     (named("CronJob", "nightly"), of_job("nightly-2")),
     (named("CronJob", "nightly"), of_job("nightly-2-29412345")),
     (named("CronJob", "nightly"), of_job("nightly-20260131")),
+    # Started by hand: its pods would not say whose they are.
+    (named("CronJob", "nightly"), Identity("Job", "by-hand", "batch/v1,CronJob,nightly")),
+    (named("Deployment", "app"), pod("x", f"apps/v1,ReplicaSet,app-{HASH}", HASH)),
     (
         named("CronJob", "nightly"),
         Identity("Job", "nightly-2-29412345", "batch/v1,CronJob,nightly-2"),
