@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.conf import settings
-
 from policies.domain.controls import in_order
+from policies.domain.engines import Version
 from policies.domain.exceptions import (
     EXCEPTION_VERSIONS,
     ExceptionKind,
@@ -21,7 +20,9 @@ from policies.domain.exceptions import (
 from policies.domain.exemptions import Exemption, WorkloadName
 from policies.domain.library import InvalidVariant, VariantSpec, compile_objects
 from policies.domain.plans import Manifest
+from policies.models import Cluster
 from policies.queries.exception_pages import Askable
+from policies.queries.exception_support import Heeded, kyverno_version, support_of
 
 NEW = "new"
 """Stands for the key that an exception is given when it is asked for."""
@@ -56,13 +57,14 @@ class Cover:
     """Not named, and covered all the same."""
     is_whole: bool
     """This kind of policy cannot exempt from single rules."""
+    heeded: Heeded | None
+    """Whether the cluster would heed it; None where its policies carry it themselves."""
     objects: tuple[CoverObject, ...]
     trouble: str
     """Why it cannot be written; empty when it can."""
 
 
 def draft_exemption(
-    spec: VariantSpec,
     namespace: str,
     workloads: Iterable[WorkloadName],
     controls: Iterable[str],
@@ -71,23 +73,28 @@ def draft_exemption(
     key: str = NEW,
 ) -> Exemption:
     """Make the exemption that is asked for, as if it had been agreed to."""
-    asked = spec.controls if exempts_from_the_whole(spec) else in_order(controls)
     return Exemption(
         key=key,
         namespace=namespace,
         workloads=tuple(sorted(workloads)),
-        controls=tuple(asked),
+        controls=in_order(controls),
         ends_at=ends_at,
         approved_by="",
         reason="",
     )
 
 
-def cover_of(spec: VariantSpec, found: Askable, exemption: Exemption) -> Cover:
+def cover_of(
+    cluster: Cluster, spec: VariantSpec, found: Askable, exemption: Exemption
+) -> Cover:
     """Say what an exemption from this variant would cover in its namespace."""
+    if exempts_from_the_whole(spec):
+        exemption = replace(exemption, controls=spec.controls)
     here = dict(found.workloads)
     named = [(name, here[name]) for name in exemption.workloads if name in here]
-    objects, trouble = _objects(spec, exemption)
+    kind = exception_kind(spec)
+    heeded = support_of(cluster, kind) if kind else None
+    objects, trouble = _objects(spec, exemption, heeded, kyverno_version(cluster))
     return Cover(
         workload_count=len(named),
         pod_count=sum(workload.pod_count for _, workload in named),
@@ -95,6 +102,7 @@ def cover_of(spec: VariantSpec, found: Askable, exemption: Exemption) -> Cover:
         passing=tuple(name for name, workload in named if not workload.would_fail),
         also=_also(exemption, here),
         is_whole=exempts_from_the_whole(spec),
+        heeded=heeded,
         objects=objects,
         trouble=trouble,
     )
@@ -112,16 +120,19 @@ def _also(exemption: Exemption, here: Collection[WorkloadName]) -> tuple[Workloa
         return ()
 
 
-def _objects(spec: VariantSpec, exemption: Exemption) -> tuple[tuple[CoverObject, ...], str]:
+def _objects(
+    spec: VariantSpec, exemption: Exemption, heeded: Heeded | None, kyverno: Version | None
+) -> tuple[tuple[CoverObject, ...], str]:
     kind = exception_kind(spec)
     try:
-        if kind is None:
+        if kind is None or heeded is None:
             return _native(spec, exemption), ""
         made = compile_exception(
             spec,
             exemption,
             api_version=EXCEPTION_VERSIONS[kind][0],
-            namespace=settings.SECPROF_EXCEPTION_NAMESPACE,
+            namespace=heeded.namespace,
+            kyverno=kyverno,
         )
     except (InvalidExemption, InvalidVariant) as error:
         return (), str(error)

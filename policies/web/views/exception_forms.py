@@ -256,11 +256,10 @@ def _cover(spec: VariantSpec, ground: Ground, form: WishForm, now: datetime) -> 
     if not named:
         return NOTHING_NAMED
     wish = draft_exemption(
-        spec,
         ground.space.name,
         named,
         values.get("controls") or spec.controls,
         values.get("ends_at") or now + USUAL,
         key=ground.exception.key if ground.exception else NEW,
     )
-    return shown_cover(cover_of(spec, ground.found, wish))
+    return shown_cover(cover_of(ground.variant.cluster, spec, ground.found, wish))

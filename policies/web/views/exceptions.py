@@ -318,11 +318,10 @@ def _cover(row: ExceptionRequest, page: ExceptionPage) -> ShownCover:
     """Say what it covers now: what was agreed to, or asked for."""
     spec = written_spec(row.variant, current_revisions([row.variant]).get(row.variant_id))
     wish = draft_exemption(
-        spec,
         row.namespace,
         page.row.workloads,
         page.controls,
         page.row.ends_at or timezone.now(),
         key=row.key,
     )
-    return shown_cover(cover_of(spec, page.here, wish), words.cover_title(page.row.status))
+    return shown_cover(cover_of(row.variant.cluster, spec, page.here, wish), words.cover_title(page.row.status))
