@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
-COLLECT_CLUSTER = "policies.tasks.collect_cluster"
 CARRY_OUT_EXCEPTION = "policies.tasks.carry_out_exception"
+COLLECT_CLUSTER = "policies.tasks.collect_cluster"
 REHEARSE = "policies.tasks.rehearse"
 RUN_ROLLOUT = "policies.tasks.run_rollout"
 

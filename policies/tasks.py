@@ -49,37 +49,37 @@ def run_rollout(*, rollout_id: str, **_: object) -> None:
     rollouts.run(rollout_id=UUID(rollout_id), worker=worker, clock=timezone.now, sleep=time.sleep)
 
 
+@shared_task(
+    name=dispatch.CARRY_OUT_EXCEPTION, soft_time_limit=280, time_limit=300, ignore_result=True
+)
+def carry_out_exception(*, exception_id: str, **_: object) -> None:
+    """Begin what is due for one exception."""
+    exception_rollouts.carry_out(exception_id=UUID(exception_id), now=timezone.now())
+
+
 @shared_task(name=dispatch.REHEARSE, soft_time_limit=280, time_limit=300, ignore_result=True)
 def rehearse(*, rehearsal_id: str, **_: object) -> None:
     """Run one rehearsal."""
     rehearsals.rehearse(rehearsal_id=UUID(rehearsal_id), clock=timezone.now)
 
 
-@shared_task(
-    name=dispatch.CARRY_OUT_EXCEPTION, soft_time_limit=110, time_limit=120, ignore_result=True
-)
-def carry_out_exception(*, exception_id: str, **_: object) -> None:
-    """Begin the roll-out that is due for one exception."""
-    exception_rollouts.carry_out(exception_id=UUID(exception_id), now=timezone.now())
-
-
 @shared_task(name="policies.tasks.reconcile", ignore_result=True)
 def reconcile(**_: object) -> None:
-    """Send what nobody is at: rollouts and rehearsals without a worker; end runs and rehearsals that lost theirs."""
+    """Send what nobody is at: rollouts, rehearsals and exceptions without a worker; end runs that lost theirs."""
     now = timezone.now()
     collection.abandon_lost_runs(now=now)
     rehearsals.abandon_lost(now=now)
     for rollout_id in rollouts.due_rollouts(now=now):
         dispatch.enqueue(dispatch.RUN_ROLLOUT, rollout_id=rollout_id)
-    for exception_id in exception_rollouts.due_exceptions(now=now):
-        dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=exception_id)
     for rehearsal_id in rehearsals.waiting_rehearsals(now=now):
         dispatch.enqueue(dispatch.REHEARSE, rehearsal_id=rehearsal_id)
+    for exception_id in exception_rollouts.due_exceptions(now=now):
+        dispatch.enqueue(dispatch.CARRY_OUT_EXCEPTION, exception_id=exception_id)
 
 
 @shared_task(name="policies.tasks.expire", ignore_result=True)
 def expire(**_: object) -> None:
-    """Let requests lapse that nobody decided on; end exceptions whose time has come, and tell of those to come."""
+    """Let requests lapse that nobody decided on, end what has had its time, and announce what soon will."""
     now = timezone.now()
     flips.lapse_old_requests(now=now)
     exceptions.lapse_unanswered(now=now)

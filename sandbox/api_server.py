@@ -68,7 +68,9 @@ class ApiServer:
             if not forced:
                 warnings += self._admit(resource, Request("CREATE", manifest))
             if self._store.find(key) is not None:
-                raise exists_already(resource, key.name)
+                refused = exists_already(resource, key.name)
+                refused.warnings = warnings
+                raise refused
             _reset_status(manifest)
             metadata = manifest["metadata"]
             metadata["uid"] = self._store.new_uid(key)

@@ -22,12 +22,14 @@ def record(
     message: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Append who did what, when, to what, and how it ended; a flip or an exception brings its own names."""
+    """Append who did what, when, to what, and how it ended.
+
+    A flip brings its own names, its digest, and the exception that it carries out; an exception brings its own names.
+    """
     if exception is not None:
         cluster = exception.variant.cluster
         variant = exception.variant.name
         namespaces = [exception.namespace]
-        details = {**_terms(exception), **(details or {})}
     if flip is not None:
         cluster = flip.variant.cluster
         variant = flip.variant.name
@@ -49,17 +51,5 @@ def record(
 
 
 def _exception_id(flip: Flip | None, exception: ExceptionRequest | None) -> str:
-    if exception is not None:
-        return str(exception.pk)
-    return str(flip.exception_id) if flip and flip.exception_id else ""
-
-
-def _terms(exception: ExceptionRequest) -> dict[str, Any]:
-    """Give what an exception covers and how long, as it is agreed to or, before that, as it is asked for."""
-    ends_at = exception.approved_ends_at or exception.ends_at
-    return {
-        "workloads": exception.approved_workloads or exception.workloads,
-        "controls": exception.controls,
-        "ends_at": ends_at.isoformat(),
-        "revision": exception.revision,
-    }
+    found = exception.pk if exception else flip.exception_id if flip else None
+    return str(found) if found else ""

@@ -154,13 +154,31 @@ def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: da
     try:
         with transaction.atomic():
             _decide(flip, FlipStatus.APPROVED, comment, by=by, now=now)
-            audit.record("flip.approved", by=by, now=now, flip=flip, message=comment.strip())
+            renewed = _renew(flip, fresh)
+            audit.record(
+                "flip.approved",
+                by=by,
+                now=now,
+                flip=flip,
+                message=comment.strip(),
+                details=renewed,
+            )
             start_rollout(flip, now=now)
     except IntegrityError:
         raise Busy(
             "Another rollout of this variant is under way; approve when it has ended."
         ) from None
     return flip
+
+
+def _renew(flip: Flip, fresh: Plan) -> dict[str, str]:
+    """Carry out what is there now where it differs only in exemptions elsewhere; say so in the trail."""
+    if fresh.ground == Plan.from_json(flip.plan).ground:
+        return {}
+    asked_digest = flip.plan_digest
+    flip.plan, flip.plan_digest = fresh.to_json(), fresh.digest
+    flip.save(update_fields=["plan", "plan_digest"])
+    return {"asked_digest": asked_digest, "renewed": "Exemptions in other namespaces have changed."}
 
 
 def decline(*, flip_id: UUID, comment: str, by: Actor, now: datetime) -> Flip:

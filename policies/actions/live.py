@@ -11,9 +11,11 @@ from policies.actions.errors import Refused
 from policies.actions.specs import resource_of, resources_of
 from policies.cluster.errors import Conflict, NotFound
 from policies.cluster.gateway import Gateway, Manifest, Resource, Verb, Write
+from policies.domain.exceptions import EXCEPTION_KIND, exception_digest
 from policies.domain.library import ObjectRole, Target, VariantSpec
 from policies.domain.observed import ObservedPolicy as PolicyRecord
-from policies.domain.observed import read_policy
+from policies.domain.observed import policy_digest, read_policy
+from policies.domain.plans import ABSENT
 
 T = TypeVar("T")
 
@@ -99,11 +101,20 @@ def write_of(
         verb=writing if wanted is not None else Verb.DELETE,
         resource=resource_of(kind, api_version),
         name=name,
-        namespace=namespace,
         manifest=wanted,
         uid=meta.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),
+        namespace=namespace,
     )
+
+
+def digest_of(manifest: Manifest | None) -> str:
+    """Hash what decides what an object does: a policy, a binding or an exception; `absent` when there is none."""
+    if manifest is None:
+        return ABSENT
+    if manifest.get("kind") == EXCEPTION_KIND:
+        return exception_digest(manifest)
+    return policy_digest(manifest)
 
 
 def despite_conflicts(attempt: Callable[[], T]) -> T:

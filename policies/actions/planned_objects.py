@@ -1,7 +1,7 @@
 """The objects of a plan: what each is now, and what the server says it would store instead, by dry-run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.actions.errors import Refused
 from policies.actions.live import Live, write_of
@@ -15,7 +15,8 @@ from policies.domain.library import (
     VariantSpec,
     compile_objects,
 )
-from policies.domain.lifecycle import OF_EXCEPTIONS, FlipVerb
+from policies.domain.library.exempting import with_exemptions
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.observed import policy_digest
 from policies.domain.plans import ABSENT, Plan, PlannedObject
 from policies.models import DesiredRevision
@@ -89,7 +90,9 @@ def _planned(ground: Ground, wanted: CompiledObject) -> PlannedObject:
     before = ground.live.manifests.get(wanted.name)
     approved = _approved(ground, wanted, before)
     if before is not None and approved is not None:
-        return _object(wanted, Verb.REPLACE, before, before, approved, is_kept=True)
+        if not _is_exempting(ground, wanted):
+            return _object(wanted, Verb.REPLACE, before, before, approved, is_kept=True)
+        wanted = replace(wanted, manifest=with_exemptions(approved, ground.spec.exemptions))
     change = write_of(wanted.kind, wanted.api_version, wanted.name, wanted.manifest, before)
     answer = write(ground.gateway, change, decision=DRY_RUN_DECISION, dry_run=True)
     return _object(
@@ -104,20 +107,25 @@ def _planned(ground: Ground, wanted: CompiledObject) -> PlannedObject:
 
 
 def _approved(ground: Ground, wanted: CompiledObject, before: Manifest | None) -> Manifest | None:
-    """Give what was written last if it must stay as it is: only an install, or an exception from a native policy,
-    changes the policy that makes the evidence.
+    """Give what was written last if it must stay as it is: only an install changes the policy that makes the evidence.
 
     A newer secprof may write the same parameters in another way; nobody has approved that yet.
     """
     denies = wanted.role in {ObjectRole.TWIN, ObjectRole.COMPANION}
-    is_changing = ground.verb is FlipVerb.INSTALL or ground.verb in OF_EXCEPTIONS
-    if is_changing or denies or before is None or ground.current is None:
+    if denies and ground.verb not in EXEMPTING_VERBS:
+        return None
+    if ground.verb is FlipVerb.INSTALL or before is None or ground.current is None:
         return None
     for stored in ground.current.objects_wanted:
         if stored["name"] == wanted.name and stored["digest"] == policy_digest(before):
             manifest: Manifest = stored["manifest"]
             return manifest
     return None
+
+
+def _is_exempting(ground: Ground, wanted: CompiledObject) -> bool:
+    """Say whether this object is what an exception changes: the policy that carries its exemptions itself."""
+    return ground.verb in EXEMPTING_VERBS and wanted.role is ObjectRole.AUDIT
 
 
 def _is_as_wanted(ground: Ground, before: Manifest | None, after: Manifest) -> bool:

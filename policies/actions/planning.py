@@ -4,7 +4,7 @@ Writes nothing, neither here nor there: every question to the cluster is a read 
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from policies.actions.engine import ask_judging, ask_pod_if_possible
@@ -27,8 +27,8 @@ from policies.models import (
     VariantRevision,
 )
 from policies.queries.evidence import has_drifted, load_evidence
-from policies.queries.exemptions import carries_exemptions, exemptions_in_force
-from policies.queries.specs import current_revisions, spec_of_revision
+from policies.queries.exempted import exempting_spec
+from policies.queries.specs import current_revisions
 
 NEIGHBOURS_ASKED = 8
 """Namespaces that are tried as the neighbour of the proof, before a plan goes without one."""
@@ -94,9 +94,7 @@ def _question(
     current = current_revisions([variant]).get(variant.pk)
     is_install = verb is FlipVerb.INSTALL
     wish = _newest(variant) if is_install or current is None else current.compiled_from
-    spec = spec_of_revision(variant, wish)
-    if carries_exemptions(spec):
-        spec = replace(spec, exemptions=exemptions_in_force(variant))
+    spec = exempting_spec(variant, wish, current)
     return _Question(
         gateway=gateway,
         variant=variant,

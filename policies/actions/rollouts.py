@@ -16,8 +16,8 @@ from django.db.models import F, Q
 from policies import dispatch
 from policies.actions import audit
 from policies.actions.connections import connected
-from policies.actions.exception_rollouts import dispatch_waiting, note_outcome
-from policies.actions.step_runs import Outcome, StaleGround, StepFailed, StepRun
+from policies.actions.exception_outcomes import settle_exception
+from policies.actions.step_run import Outcome, StaleGround, StepFailed, StepRun
 from policies.actions.steps import take_step
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import SYSTEM
@@ -47,8 +47,6 @@ GIVEN_UP = (
     " Look at the cluster, then plan again or roll back."
 )
 
-_STAGED = (FlipVerb.ENFORCE.value, FlipVerb.ROLLBACK.value)
-"""What moves namespaces to another stage."""
 _ENDS: dict[RolloutStatus, FlipStatus] = {
     RolloutStatus.PROVEN: FlipStatus.PROVEN,
     RolloutStatus.FAILED: FlipStatus.FAILED,
@@ -146,8 +144,7 @@ def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Cla
             return None
         rollout = Rollout.objects.select_related(
             "flip__variant__cluster",
-            "flip__exception__variant__cluster",
-            "flip__exception__decided_by",
+            "flip__exception",
             "variant__cluster",
             "revision__compiled_from",
         ).get(pk=rollout_id)
@@ -240,7 +237,6 @@ def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, 
         Flip.objects.filter(pk=rollout.flip_id).update(
             status=_ENDS[status].value, closed_at=now, closing_message=message
         )
-        note_outcome(rollout.flip, status, message, now=now)
         if status is RolloutStatus.PROVEN:
             _write_stages(rollout, now)
         audit.record(
@@ -252,13 +248,13 @@ def _end(claim: _Claim, status: RolloutStatus, message: str, details: dict[str, 
             message=message,
             details=details,
         )
-    dispatch_waiting(rollout.variant_id)
+        settle_exception(rollout.flip, status, message, now=now)
     dispatch.enqueue(dispatch.COLLECT_CLUSTER, cluster_id=rollout.variant.cluster_id)
 
 
 def _write_stages(rollout: Rollout, now: datetime) -> None:
     flip = rollout.flip
-    if flip.verb not in _STAGED:
+    if flip.verb not in {FlipVerb.ENFORCE.value, FlipVerb.ROLLBACK.value}:
         return
     enforce = flip.verb == FlipVerb.ENFORCE.value
     value = Stage.Value.ENFORCE if enforce else Stage.Value.AUDIT

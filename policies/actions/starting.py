@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Max
 
 from policies import dispatch
 from policies.actions import audit
+from policies.actions.exception_outcomes import settle_exception
 from policies.domain.authority import Actor
 from policies.domain.exemptions import Exemption
 from policies.domain.lifecycle import (
@@ -19,15 +21,30 @@ from policies.domain.lifecycle import (
 )
 from policies.domain.plans import Plan
 from policies.models import DesiredRevision, Flip, Rollout, RolloutStep, VariantRevision
+from policies.queries.specs import current_revisions
 
 
 def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     """Write revision, rollout and steps, and send the rollout to a worker on commit."""
     plan = Plan.from_json(flip.plan)
+    current = current_revisions([flip.variant]).get(flip.variant_id)
+    last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
+        "n"
+    ]
+    revision = DesiredRevision.objects.create(
+        variant_id=flip.variant_id,
+        number=(last or 0) + 1,
+        compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
+        enforced=list(plan.enforced_after),
+        objects_wanted=_objects_wanted(plan, current),
+        exempted=_exempted(flip, plan, current),
+        digest=plan.digest,
+        created_at=now,
+    )
     rollout = Rollout.objects.create(
         flip=flip,
         variant_id=flip.variant_id,
-        revision=_revision(flip, plan, now) if plan.has_policies else None,
+        revision=revision,
         status=RolloutStatus.QUEUED.value,
         created_at=now,
     )
@@ -47,36 +64,35 @@ def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     return rollout
 
 
-def _revision(flip: Flip, plan: Plan, now: datetime) -> DesiredRevision:
-    last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
-        "n"
+def _objects_wanted(plan: Plan, current: DesiredRevision | None) -> list[dict[str, Any]]:
+    """Give the policies that are wanted: an exception that has an object of its own leaves them as they are."""
+    if plan.is_beside_policies and current is not None:
+        found: list[dict[str, Any]] = current.objects_wanted
+        return found
+    return [
+        {
+            "kind": o.kind,
+            "name": o.name,
+            "role": o.role,
+            "manifest": o.wanted,
+            "digest": o.after_digest,
+        }
+        for o in plan.objects
+        if o.wanted is not None
     ]
-    return DesiredRevision.objects.create(
-        variant_id=flip.variant_id,
-        number=(last or 0) + 1,
-        compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
-        enforced=list(plan.enforced_after),
-        objects_wanted=[
-            {
-                "kind": o.kind,
-                "name": o.name,
-                "role": o.role,
-                "manifest": o.wanted,
-                "digest": o.after_digest,
-            }
-            for o in plan.objects
-            if o.wanted is not None
-        ],
-        digest=plan.digest,
-        created_at=now,
-    )
+
+
+def _exempted(flip: Flip, plan: Plan, current: DesiredRevision | None) -> list[str]:
+    found = set(current.exempted) if current else set()
+    if plan.verb is FlipVerb.EXEMPT:
+        found.add(str(flip.exception_id))
+    if plan.verb is FlipVerb.END_EXEMPTION:
+        found.discard(str(flip.exception_id))
+    return sorted(found)
 
 
 def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
-    """List the steps of a plan as (kind, object kind, object name, namespace), in their order.
-
-    The steps that prove an exception name the workload as their object.
-    """
+    """List the steps of a plan as (kind, object kind, object name, namespace), in their order."""
     is_rollback = plan.verb is FlipVerb.ROLLBACK
     if not is_rollback:
         yield StepKind.CHECK, "", "", ""
@@ -85,11 +101,11 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
     written = plan.objects if is_rollback or not plan.changes else plan.changes
     for kind in (StepKind.DRY_RUN, StepKind.APPLY):
         for planned in written:
-            yield kind, planned.kind, planned.name, ""
+            yield kind, planned.kind, planned.place, ""
     for planned in plan.objects:
-        yield StepKind.READ_BACK, planned.kind, planned.name, ""
+        yield StepKind.READ_BACK, planned.kind, planned.place, ""
     if plan.exemption is not None:
-        yield from _exemption_proof(plan.verb, plan.exemption)
+        yield from _proofs_of(plan.verb, plan.exemption)
         return
     if plan.verb is FlipVerb.INSTALL:
         yield StepKind.PROVE_WARNED, "", "", plan.audit_namespace
@@ -103,12 +119,10 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
         yield StepKind.PROVE_NEIGHBOUR, "", "", plan.audit_namespace
 
 
-def _exemption_proof(
-    verb: FlipVerb, exemption: Exemption
-) -> Iterator[tuple[StepKind, str, str, str]]:
-    first = StepKind.PROVE_EXEMPT if verb is FlipVerb.EXEMPT else StepKind.PROVE_JUDGED
+def _proofs_of(verb: FlipVerb, exemption: Exemption) -> Iterator[tuple[StepKind, str, str, str]]:
+    proof = StepKind.PROVE_EXEMPT if verb is FlipVerb.EXEMPT else StepKind.PROVE_JUDGED
     for workload in exemption.workloads:
-        for kind in (first, StepKind.PROVE_BESIDE):
+        for kind in (proof, StepKind.PROVE_NOT_EXEMPT):
             yield kind, workload.kind.value, workload.name, exemption.namespace
 
 
@@ -129,3 +143,4 @@ def supersede_active_rollout(variant_id: int, *, by: Actor, now: datetime) -> No
             pk=rollout.flip_id, status__in=[FlipStatus.APPROVED.value, FlipStatus.ROLLING.value]
         ).update(status=FlipStatus.SUPERSEDED.value, closed_at=now)
         audit.record("rollout.superseded", by=by, now=now, flip=rollout.flip, outcome="failed")
+        settle_exception(rollout.flip, RolloutStatus.SUPERSEDED, "", now=now)

@@ -1,24 +1,25 @@
 """The steps of a rollout, each safe to repeat: check the ground, dry-run, apply, read back, prove."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from policies.actions import proofs
 from policies.actions.collected_policies import policy_fields
 from policies.actions.errors import Refused
-from policies.actions.exemption_plans import make_exemption_plan
-from policies.actions.live import despite_conflicts, write_of
+from policies.actions.exception_planning import check_honoured, plan_exception
+from policies.actions.exception_rows import find_exception
+from policies.actions.live import despite_conflicts, digest_of, write_of
 from policies.actions.planned_objects import own_annotations
 from policies.actions.planning import make_plan
-from policies.actions.proofs import PROOFS
 from policies.actions.specs import resource_of
-from policies.actions.step_runs import Outcome, StaleGround, StepRun
+from policies.actions.step_run import Outcome, StaleGround, StepFailed, StepRun
 from policies.cluster.errors import EngineDown, NotFound
 from policies.cluster.gateway import Manifest, Verb
 from policies.cluster.writes import write
-from policies.domain.exceptions import exception_digest
-from policies.domain.exceptions.records import KIND as EXCEPTION
+from policies.domain.exceptions import EXCEPTION_KIND
 from policies.domain.lifecycle import FlipVerb, StepKind
-from policies.domain.observed import policy_digest, read_policy
-from policies.domain.plans import ABSENT, Plan, PlannedObject, gates_away, what_moved
+from policies.domain.observed import read_policy
+from policies.domain.plans import Plan, PlannedObject, gates_away, what_moved
 from policies.models import ObservedPolicy, RolloutStep
 
 
@@ -41,17 +42,26 @@ def _check(run: StepRun, step: RolloutStep) -> Outcome:
 
 def _fresh_plan(run: StepRun) -> Plan:
     """Raises EngineDown for a gate that has opened because something does not answer this moment."""
-    flip = run.rollout.flip
-    if flip.exception is not None:
-        fresh = make_exemption_plan(run.gateway, flip.exception, run.plan.verb, now=run.clock())
-    else:
-        fresh = make_plan(
-            run.gateway, flip.variant, run.plan.verb, run.plan.namespaces, now=run.clock()
-        )
+    variant = run.rollout.flip.variant
+    if run.plan.exemption is not None:
+        return _fresh_exception_plan(run)
+    fresh = make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
     away = gates_away(run.plan, fresh)
     if away and not what_moved(run.plan, fresh):
         raise EngineDown(away[0].sentence)
     return fresh
+
+
+def _fresh_exception_plan(run: StepRun) -> Plan:
+    """Make the plan of an exception anew. The gates of an end were answered when it began: it does not wait for them."""
+    if run.rollout.flip.exception_id is None:
+        raise StepFailed("No exception stands behind this plan.")
+    row = find_exception(run.rollout.flip.exception_id)
+    planned = plan_exception(
+        run.gateway, row, run.plan.verb, exemption=run.plan.exemption, now=run.clock()
+    )
+    check_honoured(planned)
+    return replace(planned.plan, gates=run.plan.gates)
 
 
 def _dry_run(run: StepRun, step: RolloutStep) -> Outcome:
@@ -64,7 +74,7 @@ def _apply(run: StepRun, step: RolloutStep) -> Outcome:
 
 
 def _settle(run: StepRun, step: RolloutStep, *, dry_run: bool) -> Outcome:
-    planned = run.planned(step.object_name)
+    planned = run.planned(step)
 
     def attempt() -> Outcome:
         return _write_once(run, planned, dry_run=dry_run)
@@ -74,7 +84,7 @@ def _settle(run: StepRun, step: RolloutStep, *, dry_run: bool) -> Outcome:
 
 def _write_once(run: StepRun, planned: PlannedObject, *, dry_run: bool) -> Outcome:
     live = _read(run, planned)
-    digest = _digest(live)
+    digest = digest_of(live)
     if digest == planned.after_digest and not _is_to_be_labelled(planned, live):
         return Outcome("It is as wanted already; nothing was written.")
     _check_before(run, planned, digest)
@@ -102,36 +112,37 @@ def _is_to_be_labelled(planned: PlannedObject, live: Manifest | None) -> bool:
 def _check_before(run: StepRun, planned: PlannedObject, digest: str) -> None:
     # A rollback goes ahead of whatever was under way, which may have written since the plan was made.
     if digest != planned.before_digest and run.plan.verb is not FlipVerb.ROLLBACK:
-        raise StaleGround((f"{planned.kind} {planned.name} on the cluster was changed.",))
+        raise StaleGround((f"{planned.kind} {planned.place} on the cluster was changed.",))
 
 
 def _read_back(run: StepRun, step: RolloutStep) -> Outcome:
     """Read the object again and keep the observed copy in line with it."""
-    planned = run.planned(step.object_name)
+    planned = run.planned(step)
     live = run.patiently(lambda: _read(run, planned))
-    if _digest(live) != planned.after_digest:
+    if digest_of(live) != planned.after_digest:
         raise StaleGround(
-            (f"{planned.kind} {planned.name} is not what was written: somebody changed it.",)
+            (f"{planned.kind} {planned.place} is not what was written: somebody changed it.",)
         )
-    if planned.namespace:
-        return Outcome(_held(live))  # an exception: the next collection keeps the copy of those
+    if planned.kind != EXCEPTION_KIND:
+        _keep_observed(run, planned, live)
+    return Outcome(
+        "The server holds exactly what was approved." if live is not None else "It is gone."
+    )
+
+
+def _keep_observed(run: StepRun, planned: PlannedObject, live: Manifest | None) -> None:
     cluster_id = run.rollout.variant.cluster_id
     if live is None:
         ObservedPolicy.objects.filter(
             cluster_id=cluster_id, kind=planned.kind, name=planned.name
         ).delete()
-        return Outcome(_held(live))
+        return
     ObservedPolicy.objects.update_or_create(
         cluster_id=cluster_id,
         kind=planned.kind,
         name=planned.name,
         defaults=policy_fields(read_policy(live), live),
     )
-    return Outcome(_held(live))
-
-
-def _held(live: Manifest | None) -> str:
-    return "The server holds exactly what was approved." if live else "It is gone."
 
 
 def _read(run: StepRun, planned: PlannedObject) -> Manifest | None:
@@ -145,12 +156,6 @@ def _read(run: StepRun, planned: PlannedObject) -> Manifest | None:
         return None
 
 
-def _digest(live: Manifest | None) -> str:
-    if live is None:
-        return ABSENT
-    return exception_digest(live) if live.get("kind") == EXCEPTION else policy_digest(live)
-
-
 def _decision(run: StepRun) -> str:
     return str(run.rollout.flip_id)
 
@@ -160,5 +165,11 @@ _TAKERS: dict[StepKind, Callable[[StepRun, RolloutStep], Outcome]] = {
     StepKind.DRY_RUN: _dry_run,
     StepKind.APPLY: _apply,
     StepKind.READ_BACK: _read_back,
-    **PROOFS,
+    StepKind.PROVE_REFUSED: proofs.prove_refused,
+    StepKind.PROVE_ADMITTED: proofs.prove_admitted,
+    StepKind.PROVE_NEIGHBOUR: proofs.prove_neighbour,
+    StepKind.PROVE_WARNED: proofs.prove_warned,
+    StepKind.PROVE_EXEMPT: proofs.prove_exempt,
+    StepKind.PROVE_NOT_EXEMPT: proofs.prove_not_exempt,
+    StepKind.PROVE_JUDGED: proofs.prove_judged,
 }

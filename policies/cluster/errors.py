@@ -15,6 +15,8 @@ class ClusterError(Exception):
         self.message = message
         self.status = status
         """The HTTP status, if there was an answer."""
+        self.warnings: tuple[str, ...] = ()
+        """Texts of the `Warning` headers of that answer, for a dry-run pod that was let in and then not stored."""
 
 
 class Unreachable(ClusterError):

@@ -103,11 +103,13 @@ class Transport:
             content = self._content(response)
         except LIBRARY_ERRORS as error:
             raise failure(error, host=self.host) from error
+        texts = warning_texts(map(self._hidden, response.headers.getlist("Warning")))
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             retry_after = response.headers.get("Retry-After", "")
             text = self._hidden(content.decode("utf-8", "replace"))
-            raise refusal(response.status, text.encode(), retry_after=retry_after)
-        texts = warning_texts(map(self._hidden, response.headers.getlist("Warning")))
+            refused = refusal(response.status, text.encode(), retry_after=retry_after)
+            refused.warnings = texts
+            raise refused
         return Reply(body=content, warnings=texts)
 
     def _content(self, response: BaseHTTPResponse) -> bytes:

@@ -75,7 +75,7 @@ def read_settings(manifest: Mapping[str, Any]) -> ControllerSettings | None:
         component=component,
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
-        version=read_version(_tag(str(own.get("image", "")))),
+        version=_version(_tag(str(own.get("image", "")))),
         flags=_flags(own),
     )
 
@@ -85,8 +85,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _FLAG = re.compile(r"--?([A-Za-z][-A-Za-z0-9]*)(?:=(.*))?", re.DOTALL)
 
 
-def read_version(tag: str) -> Version | None:
-    """Read the version of an image tag, None when it has none."""
+def _version(tag: str) -> Version | None:
     found = _VERSION.match(tag)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 

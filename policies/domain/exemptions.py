@@ -1,9 +1,9 @@
-"""What one exception exempts: exact workloads of one namespace from controls of one variant, until its end.
+"""What one exception exempts: exact workloads of one namespace from controls of one variant, until its end; and the wish.
 
 Not what a cluster does with it: `policies.domain.exceptions` writes it down for each kind of policy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -54,7 +54,7 @@ class Exemption:
             "key": self.key,
             "namespace": self.namespace,
             "workloads": [workload.to_json() for workload in self.workloads],
-            "controls": [str(control) for control in self.controls],
+            "controls": [control.value for control in self.controls],
             "ends_at": self.ends_at.isoformat(),
             "approved_by": self.approved_by,
             "reason": self.reason,
@@ -63,11 +63,11 @@ class Exemption:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read back what `to_json` wrote."""
+        """Read back what `to_json` wrote. Raises KeyError, ValueError."""
         return cls(
             key=stored["key"],
             namespace=stored["namespace"],
-            workloads=tuple(WorkloadName.from_json(each) for each in stored["workloads"]),
+            workloads=names_of(stored["workloads"]),
             controls=tuple(Control(control) for control in stored["controls"]),
             ends_at=datetime.fromisoformat(stored["ends_at"]),
             approved_by=stored["approved_by"],
@@ -78,3 +78,22 @@ class Exemption:
     def exempts(self, workload: WorkloadName) -> bool:
         """Say whether it was asked for this top-level workload of its namespace."""
         return workload in self.workloads
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionWish:
+    """What somebody wants exempted, why and until when, as it was typed: nothing is checked yet."""
+
+    variant_id: int
+    namespace: str
+    workloads: tuple[WorkloadName, ...] = ()
+    controls: tuple[str, ...] = ()
+    reason: str = ""
+    compensating_control: str = ""
+    ticket: str = ""
+    ends_at: datetime | None = None
+
+
+def names_of(stored: Iterable[Mapping[str, Any]]) -> tuple[WorkloadName, ...]:
+    """Read stored workloads, sorted."""
+    return tuple(sorted(WorkloadName.from_json(each) for each in stored))

@@ -11,15 +11,8 @@ class FlipVerb(StrEnum):
     ENFORCE = "enforce"
     ROLLBACK = "rollback"
     EXEMPT = "exempt"
-    """Carry out an exception that was approved."""
+    """Put an approved exception into force."""
     END_EXEMPTION = "end-exemption"
-    """Take an exception off the cluster."""
-
-
-OF_EXCEPTIONS = frozenset({FlipVerb.EXEMPT, FlipVerb.END_EXEMPTION})
-"""Flips that carry out what was decided elsewhere; they wait for the variant's other flips, and block none."""
-GO_AHEAD_ALONE = frozenset({FlipVerb.ROLLBACK, FlipVerb.END_EXEMPTION})
-"""What takes one person: to weaken in a hurry, and to end what was only lent."""
 
 
 class FlipStatus(StrEnum):
@@ -72,11 +65,11 @@ class StepKind(StrEnum):
     PROVE_NEIGHBOUR = "prove-neighbour"
     PROVE_WARNED = "prove-warned"
     PROVE_EXEMPT = "prove-exempt"
-    """A bad pod of the exempted workload is admitted without a word."""
-    PROVE_BESIDE = "prove-beside"
-    """A bad pod of a workload beside it is judged as before."""
+    """A pod of an exempted workload that fails the policy is let through without a word."""
+    PROVE_NOT_EXEMPT = "prove-not-exempt"
+    """A pod beside it, as bad, is judged as ever."""
     PROVE_JUDGED = "prove-judged"
-    """A bad pod of the workload that was exempted is judged again."""
+    """A pod that was exempted is judged again."""
 
 
 class StepStatus(StrEnum):
@@ -139,18 +132,19 @@ EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
             ExceptionStatus.LAPSED,
         }
     ),
-    # An edit voids the approval; what never came into force needs no end on the cluster.
+    # An edit voids the approval. What was never written is ended by word alone; what may have been, on the cluster.
     ExceptionStatus.APPROVED: frozenset(
         {
             ExceptionStatus.REQUESTED,
             ExceptionStatus.IN_FORCE,
             ExceptionStatus.FAILED,
             ExceptionStatus.WITHDRAWN,
+            ExceptionStatus.ENDING,
             ExceptionStatus.ENDED,
         }
     ),
     ExceptionStatus.FAILED: frozenset(
-        {ExceptionStatus.REQUESTED, ExceptionStatus.APPROVED, ExceptionStatus.ENDING}
+        {ExceptionStatus.APPROVED, ExceptionStatus.ENDING, ExceptionStatus.ENDED}
     ),
     ExceptionStatus.IN_FORCE: frozenset({ExceptionStatus.ENDING}),
     ExceptionStatus.ENDING: frozenset({ExceptionStatus.ENDED}),
@@ -160,6 +154,8 @@ EXCEPTION_TRANSITIONS: dict[ExceptionStatus, frozenset[ExceptionStatus]] = {
     ExceptionStatus.ENDED: frozenset(),
 }
 
+EXEMPTING_VERBS = frozenset({FlipVerb.EXEMPT, FlipVerb.END_EXEMPTION})
+"""What is asked for by an exception, and by nothing else."""
 OPEN_FLIP_STATUSES = frozenset(s for s, following in FLIP_TRANSITIONS.items() if following)
 ACTIVE_ROLLOUT_STATUSES = frozenset(s for s, following in ROLLOUT_TRANSITIONS.items() if following)
 
@@ -174,12 +170,12 @@ def check_flip(current: FlipStatus, wanted: FlipStatus) -> None:
         raise WrongState(f"This flip is {current}; it cannot become {wanted} any more.")
 
 
-def flips_that_may_become(wanted: FlipStatus) -> tuple[FlipStatus, ...]:
-    """Name the statuses from which a flip may become this one."""
-    return tuple(s for s, following in FLIP_TRANSITIONS.items() if wanted in following)
-
-
 def check_exception(current: ExceptionStatus, wanted: ExceptionStatus) -> None:
     """Raise WrongState unless an exception may go from one status to the other."""
     if wanted not in EXCEPTION_TRANSITIONS[current]:
         raise WrongState(f"This exception is {current}; it cannot become {wanted} any more.")
+
+
+def flips_that_may_become(wanted: FlipStatus) -> tuple[FlipStatus, ...]:
+    """Name the statuses from which a flip may become this one."""
+    return tuple(s for s, following in FLIP_TRANSITIONS.items() if wanted in following)

@@ -12,11 +12,6 @@ def is_dns_label(text: str) -> bool:
     return len(text) <= 63 and _DNS_LABEL.fullmatch(text) is not None
 
 
-def is_dns_subdomain(text: str) -> bool:
-    """Say whether the text is fit for the name of a workload."""
-    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
-
-
 def is_label_value(text: str) -> bool:
     """Say whether the text is fit for the value of a label; the empty one is not asked here."""
     return len(text) <= 63 and _LABEL_PART.fullmatch(text) is not None
@@ -25,6 +20,6 @@ def is_label_value(text: str) -> bool:
 def is_label_key(text: str) -> bool:
     """Say whether the text is fit for the key of a label, with or without a prefix."""
     prefix, slash, name = text.rpartition("/")
-    if slash and not is_dns_subdomain(prefix):
+    if slash and not (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix)):
         return False
     return is_label_value(name)

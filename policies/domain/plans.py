@@ -7,14 +7,17 @@ The digest covers what people approve: the objects before and after, the namespa
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import yaml
 
-from policies.domain.exemptions import Exemption
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.exemptions import Exemption, WorkloadName
+from policies.domain.library import ObjectRole
+from policies.domain.library.exempting import exempted_by
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
+from policies.domain.observed import policy_digest
 from policies.domain.readiness import GateId, NamespaceVerdict
 from policies.domain.yaml_text import ReadableDumper
 
@@ -28,7 +31,7 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True)
 class PlannedObject:
-    """One policy object: as it is now, and as the server says it would be stored."""
+    """One policy object or exception: as it is now, and as the server says it would be stored."""
 
     verb: str
     """`create`, `replace`, `delete` or `keep`."""
@@ -45,7 +48,12 @@ class PlannedObject:
     warnings: tuple[str, ...] = ()
     """What the server's dry-run warned of."""
     namespace: str = ""
-    """Where it lies; empty for policies, which lie in none."""
+    """Where an exception lies; empty for everything else."""
+
+    @property
+    def place(self) -> str:
+        """Its name, behind its namespace if it lies in one."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Plan:
     proof_namespaces: tuple[str, ...] = ()
     """Enforced namespaces in which an install is proven too: what changes for them has to hold there."""
     exemption: Exemption | None = None
-    """What is exempted, or no longer; only of the flips that carry out exceptions."""
+    """What is put into force, or ended."""
 
     @property
     def changes(self) -> tuple[PlannedObject, ...]:
@@ -93,6 +101,18 @@ class Plan:
         return tuple(g for g in self.gates if g.outcome != "pass")
 
     @property
+    def ground(self) -> frozenset[tuple[str, str, str]]:
+        """What the plan stands on: each object (kind and place) with the digest that it has now."""
+        return frozenset((o.kind, o.place, o.before_digest) for o in self.objects)
+
+    @property
+    def is_beside_policies(self) -> bool:
+        """Say whether it carries out an exception by an object of its own, and leaves the policies as they are."""
+        return self.exemption is not None and not any(
+            o.role in set(ObjectRole) for o in self.objects
+        )
+
+    @property
     def title(self) -> str:
         """The plan in words."""
         if self.verb is FlipVerb.INSTALL:
@@ -101,32 +121,23 @@ class Plan:
             )
             stage = "" if self.enforced_after else " in Audit"
             return f"Install {what}{stage} on {self.cluster}"
+        names = _listed(self.namespaces)
         if self.exemption is not None:
-            return self._exemption_title(self.exemption)
-        names = ", ".join(self.namespaces[:4])
-        more = f" and {len(self.namespaces) - 4} more" if len(self.namespaces) > 4 else ""
+            return self._exempting_title(self.exemption.workloads)
         if self.verb is FlipVerb.ENFORCE:
-            return f"Enforce {self.variant} in {names}{more} on {self.cluster}"
-        return f"Roll back {self.variant} in {names}{more} on {self.cluster}"
+            return f"Enforce {self.variant} in {names} on {self.cluster}"
+        return f"Roll back {self.variant} in {names} on {self.cluster}"
 
-    def _exemption_title(self, exemption: Exemption) -> str:
-        names = ", ".join(str(workload) for workload in exemption.workloads[:3])
-        more = f" and {len(exemption.workloads) - 3} more" if len(exemption.workloads) > 3 else ""
-        who = f"{names}{more} in {exemption.namespace}"
-        if self.verb is FlipVerb.END_EXEMPTION:
-            return f"End the exemption of {who} from {self.variant} on {self.cluster}"
-        until = f"{exemption.ends_at:%Y-%m-%d}"
-        return f"Exempt {who} from {self.variant} on {self.cluster} until {until}"
-
-    @property
-    def has_policies(self) -> bool:
-        """Whether it says how policies shall be; an exception may be an object of its own instead."""
-        return self.exemption is None or any(not planned.namespace for planned in self.objects)
+    def _exempting_title(self, workloads: tuple[WorkloadName, ...]) -> str:
+        where = f"{_listed(self.namespaces)} on {self.cluster}"
+        if self.verb is FlipVerb.EXEMPT:
+            return f"Exempt {_listed(workloads)} from {self.variant} in {where}"
+        return f"End the exemption of {_listed(workloads)} from {self.variant} in {where}"
 
     @property
     def digest(self) -> str:
         """SHA-256, hex, over what is approved."""
-        content: dict[str, Any] = {
+        content = {
             "cluster": self.cluster,
             "variant": self.variant,
             "verb": self.verb,
@@ -134,7 +145,7 @@ class Plan:
             "enforced_after": self.enforced_after,
             "revision": self.revision,
             "objects": [
-                (o.verb, o.kind, o.api_version, o.name, o.before_digest, o.after_digest)
+                (o.verb, o.kind, o.api_version, o.place, o.before_digest, o.after_digest)
                 for o in self.objects
             ],
             "open_gates": [(g.namespace, g.gate) for g in self.open_gates],
@@ -208,16 +219,18 @@ def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
         moved.append(
             f"The parameters are those of revision {fresh.revision} now, not of {approved.revision}."
         )
-    then = {(o.kind, o.name): o for o in approved.objects}
+    then = {(o.kind, o.place): o for o in approved.objects}
     for planned in fresh.objects:
-        earlier = then.pop((planned.kind, planned.name), None)
+        earlier = then.pop((planned.kind, planned.place), None)
         if earlier is None:
-            moved.append(f"{planned.kind} {planned.name} is now part of the plan.")
+            moved.append(f"{planned.kind} {planned.place} is now part of the plan.")
+        elif _is_kept_alike(approved, earlier, planned):
+            continue
         elif earlier.before_digest != planned.before_digest:
-            moved.append(f"{planned.kind} {planned.name} on the cluster was changed.")
+            moved.append(f"{planned.kind} {planned.place} on the cluster was changed.")
         elif earlier.after_digest != planned.after_digest:
-            moved.append(f"The server would now store {planned.kind} {planned.name} differently.")
-    moved += [f"{kind} {name} is no longer part of the plan." for kind, name in then]
+            moved.append(f"The server would now store {planned.kind} {planned.place} differently.")
+    moved += [f"{kind} {place} is no longer part of the plan." for kind, place in then]
     moved += [
         f"{gate.namespace}: the gate {gate.gate} does not pass any more. {gate.sentence}"
         for gate in _opened(approved, fresh)
@@ -226,9 +239,44 @@ def what_moved(approved: Plan, fresh: Plan) -> tuple[str, ...]:
     return tuple(moved)
 
 
+def _is_kept_alike(approved: Plan, earlier: PlannedObject, planned: PlannedObject) -> bool:
+    """Say whether a flip leaves an object alone that differs only in whom it exempts in namespaces of no concern to it.
+
+    A native policy carries its exemptions itself; they come and go while a flip waits.
+    """
+    if approved.verb in EXEMPTING_VERBS or earlier.before is None or planned.before is None:
+        return False
+    if (earlier.verb, planned.verb) != ("keep", "keep"):
+        return False
+    covered = frozenset(approved.namespaces)
+    return without_exemptions(earlier.before, covered) == without_exemptions(
+        planned.before, covered
+    )
+
+
+def without_exemptions(manifest: Manifest, but_in: Collection[str]) -> str:
+    """Hash a policy as if it exempted nobody, but in these namespaces."""
+    spec = dict(manifest.get("spec") or {})
+    rest = []
+    exempted: list[tuple[str, str]] = []
+    for condition in spec.get("matchConditions") or ():
+        clauses = exempted_by(str(condition.get("expression", "")))
+        if clauses is None:
+            rest.append(condition)
+        else:
+            exempted += [clause for clause in clauses if clause[0] in but_in]
+    bare = {**manifest, "spec": {**spec, "matchConditions": rest}}
+    return policy_digest(bare) + json.dumps(sorted(exempted))
+
+
 def gates_away(approved: Plan, fresh: Plan) -> tuple[GateAnswer, ...]:
     """Name the gates that have opened because somebody does not answer this moment: that voids no plan."""
     return tuple(gate for gate in _opened(approved, fresh) if gate.gate in PASSING_GATES)
+
+
+def _listed(names: Sequence[object]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(str(name) for name in names[:4]) + more
 
 
 def _opened(approved: Plan, fresh: Plan) -> list[GateAnswer]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.domain.names import is_label_key, is_label_value
-
+_PREFIX = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/"
+_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY = re.compile(rf"({_PREFIX})?{_NAME}")
+_VALUE = re.compile(rf"({_NAME})?")
 _PARTS = re.compile(r",(?![^(]*\))")
 _SET = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s*\((?P<values>[^()]*)\)")
 _EQUAL = re.compile(r"(?P<key>[^\s=!]+)\s*(?P<sign>==|=|!=)\s*(?P<value>\S*)")
@@ -83,9 +85,9 @@ def _requirement(part: str) -> Requirement:
 
 
 def _checked(part: str, requirement: Requirement) -> Requirement:
-    if not is_label_key(requirement.key):
+    if not _KEY.fullmatch(requirement.key):
         raise InvalidSelector(f"“{requirement.key}” in “{part}” is no name of a label.")
     for value in requirement.values:
-        if value and not is_label_value(value):
+        if not _VALUE.fullmatch(value):
             raise InvalidSelector(f"“{value}” in “{part}” is no value of a label.")
     return requirement

@@ -1,102 +1,107 @@
-"""What somebody wants exempted: checked as far as the wish alone can tell. Rows and clusters are not asked here."""
+"""Whether a wish for an exception may be asked for: exact, bounded, and with a reason. Not who may ask."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from policies.domain.exemptions import WorkloadName
+from policies.domain.exemptions import ExceptionWish, WorkloadName
+from policies.domain.identities import NAME
 from policies.domain.library import Target
-from policies.domain.names import is_dns_subdomain
+from policies.domain.names import is_dns_label
 from policies.domain.objects import WorkloadKind
 
-MOST_WORKLOADS = 50
-"""Each of them is proven by dry-runs, several in a row."""
-TEXT_LIMIT = 4000
+WORKLOADS_LIMIT = 50
+"""More than anybody has looked at one by one."""
+TEXT_LIMIT = 2000
 TICKET_LIMIT = 200
-LEAST_LEFT = timedelta(minutes=5)
-"""An end nearer than this would come before the exception is proven."""
+SINGLE_CONTROLS = frozenset({Target.CLUSTER_POLICY})
+"""Kinds of policies that can be exempted from one rule and not from the others."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExceptionWish:
-    """Which workloads of one namespace shall be exempt from which controls of a variant, why, and until when."""
+def problems_of(
+    wish: ExceptionWish,
+    *,
+    target: Target,
+    controls: Collection[str],
+    now: datetime,
+    most: timedelta,
+) -> tuple[str, ...]:
+    """Say everything that keeps this from being asked for, in sentences that tell what to do.
 
-    variant_id: int
-    namespace: str
-    workloads: tuple[WorkloadName, ...] = ()
-    controls: tuple[str, ...] = ()
-    """Ids; none stands for all of the variant's."""
-    reason: str = ""
-    compensating_control: str = ""
-    ticket: str = ""
-    ends_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the variant and the settings allow."""
-
-    target: Target
-    controls: tuple[str, ...]
-    """Ids of all controls of the variant, in order."""
-    longest: timedelta
-
-
-def flaws_of(wish: ExceptionWish, bounds: Bounds, *, now: datetime) -> tuple[str, ...]:
-    """Say everything that keeps a wish from being asked for, a sentence each, in the order of the form."""
+    `controls` are those of the variant; `most` is how long anybody may be exempted.
+    """
     return (
-        *_workload_flaws(wish.workloads),
-        *_control_flaws(wish.controls, bounds),
-        *_text_flaws(wish),
-        *end_flaws(wish.ends_at, bounds.longest, now=now),
+        *workload_problems(wish.workloads),
+        *_control_problems(wish.controls, target, controls),
+        *_text_problems(wish),
+        *end_problems(wish.ends_at, now=now, most=most),
     )
 
 
-def _workload_flaws(workloads: Sequence[WorkloadName]) -> list[str]:
+def draft_problems(wish: ExceptionWish) -> tuple[str, ...]:
+    """Say what keeps this from being kept even as a draft."""
+    if not is_dns_label(wish.namespace):
+        return ("Choose a namespace.",)
+    return _text_lengths(wish)
+
+
+def workload_problems(workloads: tuple[WorkloadName, ...]) -> tuple[str, ...]:
+    """Say what is wrong with a choice of workloads."""
     if not workloads:
-        return ["Choose at least one workload."]
-    if len(workloads) > MOST_WORKLOADS:
-        return [
-            f"An exception covers at most {MOST_WORKLOADS} workloads; this names {len(workloads)}."
-        ]
-    flaws = []
-    if len(set(workloads)) < len(workloads):
-        flaws.append("A workload is named twice.")
-    for workload in workloads:
-        if not is_dns_subdomain(workload.name):
-            flaws.append(f"{workload.name!r} is not the exact name of a {workload.kind}.")
-        if workload.kind is WorkloadKind.POD_TEMPLATE:
-            flaws.append(f"{workload} makes no pods by itself: exempt what is made from it.")
-    return flaws
+        return ("Choose at least one workload.",)
+    found = []
+    if len(workloads) > WORKLOADS_LIMIT:
+        found.append(f"Choose at most {WORKLOADS_LIMIT} workloads: each of them is looked at.")
+    twice = sorted({str(each) for each in workloads if workloads.count(each) > 1})
+    if twice:
+        found.append(f"{', '.join(twice)}: named twice.")
+    for workload in sorted(set(workloads)):
+        if len(workload.name) > 253 or not NAME.fullmatch(workload.name):
+            found.append(
+                f"{workload.name!r} is no exact name: signs that stand for others would exempt what nobody looked at."
+            )
+        elif workload.kind is WorkloadKind.POD_TEMPLATE:
+            found.append(f"{workload} makes no pods by itself, so nothing could be proven for it.")
+    return tuple(found)
 
 
-def _control_flaws(controls: Sequence[str], bounds: Bounds) -> list[str]:
-    foreign = [control for control in controls if control not in bounds.controls]
+def _control_problems(
+    chosen: tuple[str, ...], target: Target, controls: Collection[str]
+) -> tuple[str, ...]:
+    foreign = sorted(set(chosen) - set(controls))
     if foreign:
-        return [f"The policy does not ask for {', '.join(foreign)}."]
-    is_part = bool(controls) and set(controls) != set(bounds.controls)
-    if is_part and bounds.target is not Target.CLUSTER_POLICY:
-        return [f"A {bounds.target} can only be left out as a whole: choose all of its controls."]
-    return []
+        return (f"The policy has no control {', '.join(foreign)}.",)
+    if not chosen:
+        return ("Choose at least one control.",)
+    if target not in SINGLE_CONTROLS and set(chosen) != set(controls):
+        return (f"A {target} cannot be exempted from single controls: choose all of them.",)
+    return ()
 
 
-def _text_flaws(wish: ExceptionWish) -> list[str]:
-    flaws = []
+def _text_problems(wish: ExceptionWish) -> tuple[str, ...]:
     if not wish.reason.strip():
-        flaws.append("Say why: the person who decides will read it.")
-    if max(len(wish.reason), len(wish.compensating_control)) > TEXT_LIMIT:
-        flaws.append(f"Reason and compensating control have at most {TEXT_LIMIT} characters each.")
-    if len(wish.ticket) > TICKET_LIMIT:
-        flaws.append(f"A ticket has at most {TICKET_LIMIT} characters.")
-    return flaws
+        return ("Say why: whoever decides will read it.", *_text_lengths(wish))
+    return _text_lengths(wish)
 
 
-def end_flaws(ends_at: datetime | None, longest: timedelta, *, now: datetime) -> list[str]:
+def _text_lengths(wish: ExceptionWish) -> tuple[str, ...]:
+    texts = (
+        ("reason", wish.reason, TEXT_LIMIT),
+        ("compensating control", wish.compensating_control, TEXT_LIMIT),
+        ("ticket", wish.ticket, TICKET_LIMIT),
+    )
+    return tuple(
+        f"The {name} is too long: at most {limit} characters."
+        for name, text, limit in texts
+        if len(text) > limit
+    )
+
+
+def end_problems(ends_at: datetime | None, *, now: datetime, most: timedelta) -> tuple[str, ...]:
     """Say what is wrong with an end."""
     if ends_at is None:
-        return ["Every exception has an end: choose a date."]
-    if ends_at < now + LEAST_LEFT:
-        return ["The end must lie in the future."]
-    if ends_at > now + longest:
-        return [f"An exception lasts {longest.days} days at most: choose an earlier end."]
-    return []
+        return ("Give an end: no exception lasts for ever.",)
+    if ends_at <= now:
+        return ("The end has to lie in the future.",)
+    if ends_at > now + most:
+        return (f"The end is too far away: at most {most.days} days from now.",)
+    return ()

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 ("compensating_control", models.TextField(blank=True)),
                 ("ticket", models.CharField(blank=True, max_length=200)),
-                ("ends_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField(blank=True, null=True)),
                 ("revision", models.PositiveIntegerField(default=1)),
                 ("adopted_from", models.CharField(blank=True, max_length=330)),
                 (
@@ -57,10 +57,13 @@ class Migration(migrations.Migration):
                 ("comment", models.TextField(blank=True)),
                 ("approved_workloads", models.JSONField(default=list)),
                 ("approved_ends_at", models.DateTimeField(blank=True, null=True)),
+                ("due_at", models.DateTimeField(blank=True, null=True)),
+                ("attempt_count", models.PositiveIntegerField(default=0)),
+                ("announced_days", models.PositiveSmallIntegerField(blank=True, null=True)),
                 ("in_force_at", models.DateTimeField(blank=True, null=True)),
                 ("ending_at", models.DateTimeField(blank=True, null=True)),
                 ("ending_reason", models.TextField(blank=True)),
-                ("announced_days", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("ending_override", models.TextField(blank=True)),
                 ("closed_at", models.DateTimeField(blank=True, null=True)),
                 ("closing_message", models.TextField(blank=True)),
             ],
@@ -72,6 +75,11 @@ class Migration(migrations.Migration):
         migrations.RemoveConstraint(
             model_name="flip",
             name="one_open_flip_per_variant",
+        ),
+        migrations.AddField(
+            model_name="desiredrevision",
+            name="exempted",
+            field=models.JSONField(default=list),
         ),
         migrations.AlterField(
             model_name="flip",
@@ -88,17 +96,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AlterField(
-            model_name="rollout",
-            name="revision",
-            field=models.OneToOneField(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="rollout",
-                to="policies.desiredrevision",
-            ),
-        ),
-        migrations.AlterField(
             model_name="rolloutstep",
             name="kind",
             field=models.CharField(
@@ -112,11 +109,16 @@ class Migration(migrations.Migration):
                     ("prove-neighbour", "prove-neighbour"),
                     ("prove-warned", "prove-warned"),
                     ("prove-exempt", "prove-exempt"),
-                    ("prove-beside", "prove-beside"),
+                    ("prove-not-exempt", "prove-not-exempt"),
                     ("prove-judged", "prove-judged"),
                 ],
                 max_length=20,
             ),
+        ),
+        migrations.AlterField(
+            model_name="rolloutstep",
+            name="object_name",
+            field=models.CharField(blank=True, max_length=330),
         ),
         migrations.AddField(
             model_name="exceptionrequest",
@@ -174,7 +176,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("decided_by__isnull", False),
-                    ("verb__in", ["end-exemption", "rollback"]),
+                    ("verb__in", ["rollback", "end-exemption"]),
                     models.Q(
                         ("status__in", ["approved", "rolling", "proven", "failed"]), _negated=True
                     ),
@@ -188,7 +190,7 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 condition=models.Q(
                     ("status__in", ["approved", "requested", "rolling"]),
-                    models.Q(("verb__in", ["rollback", "end-exemption", "exempt"]), _negated=True),
+                    ("verb__in", ["install", "enforce"]),
                 ),
                 fields=("variant",),
                 name="one_open_flip_per_variant",
@@ -207,15 +209,15 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
-                        ("exception__isnull", False), ("verb__in", ["end-exemption", "exempt"])
+                        ("exception__isnull", False), ("verb__in", ["exempt", "end-exemption"])
                     ),
                     models.Q(
                         ("exception__isnull", True),
-                        models.Q(("verb__in", ["end-exemption", "exempt"]), _negated=True),
+                        ("verb__in", ["install", "enforce", "rollback"]),
                     ),
                     _connector="OR",
                 ),
-                name="flips_of_exceptions_name_theirs",
+                name="a_flip_that_exempts_has_its_exception",
             ),
         ),
         migrations.AddIndex(
@@ -229,6 +231,10 @@ class Migration(migrations.Migration):
             index=models.Index(
                 fields=["variant", "namespace"], name="policies_ex_variant_369eb7_idx"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="exceptionrequest",
+            index=models.Index(fields=["status", "due_at"], name="policies_ex_status_8873f9_idx"),
         ),
         migrations.AddConstraint(
             model_name="exceptionrequest",
@@ -309,6 +315,45 @@ class Migration(migrations.Migration):
                     )
                 ),
                 name="exception_status_is_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ends_at__isnull", False), ("requested_at__isnull", False)),
+                    ("status__in", ["draft", "withdrawn"]),
+                    _connector="OR",
+                ),
+                name="only_a_draft_has_no_end",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("ending_at__isnull", True),
+                        ("ending_by__isnull", True),
+                        ("ending_reason", ""),
+                    ),
+                    models.Q(
+                        ("ending_at__isnull", False), models.Q(("ending_reason", ""), _negated=True)
+                    ),
+                    _connector="OR",
+                ),
+                name="an_exceptions_end_has_its_time_and_reason",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="exceptionrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ending_at__isnull", False),
+                    models.Q(("status__in", ["ending", "ended"]), _negated=True),
+                    _connector="OR",
+                ),
+                name="nothing_ends_without_a_reason",
             ),
         ),
         migrations.AddConstraint(

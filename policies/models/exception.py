@@ -32,8 +32,8 @@ class ExceptionRequest(models.Model):
     reason = models.TextField(blank=True)
     compensating_control = models.TextField(blank=True)
     ticket = models.CharField(max_length=200, blank=True)
-    ends_at = models.DateTimeField()
-    """The end that was asked for; of a draft without one, the latest that there may be."""
+    ends_at = models.DateTimeField(null=True, blank=True)
+    """The end that was asked for; only a draft has none."""
     revision = models.PositiveIntegerField(default=1)
     """Counts the edits; a decision is about one revision."""
     adopted_from = models.CharField(max_length=330, blank=True)
@@ -58,6 +58,13 @@ class ExceptionRequest(models.Model):
     approved_ends_at = models.DateTimeField(null=True, blank=True)
     """The end that was agreed to: as asked for, or earlier."""
 
+    due_at = models.DateTimeField(null=True, blank=True)
+    """When its next attempt on the cluster is due; None while there is nothing to be done, or it is being done."""
+    attempt_count = models.PositiveIntegerField(default=0)
+    """Attempts that came to nothing since people last decided."""
+    announced_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    """How many days ahead its end was last announced: 14, 7 or 1."""
+
     in_force_at = models.DateTimeField(null=True, blank=True)
     """When it was proven on the cluster."""
     ending_at = models.DateTimeField(null=True, blank=True)
@@ -68,8 +75,8 @@ class ExceptionRequest(models.Model):
     """Who ended it; None when its time had come."""
     ending_reason = models.TextField(blank=True)
     """`expired`, `revoked: …` or `not needed: …`."""
-    announced_days = models.PositiveSmallIntegerField(null=True, blank=True)
-    """The nearest mark, in days before its end, of which people were told."""
+    ending_override = models.TextField(blank=True)
+    """Why gates that do not pass were overridden, where its end takes an enforced namespace its exemption."""
     closed_at = models.DateTimeField(null=True, blank=True)
     closing_message = models.TextField(blank=True)
     """How the last attempt on the cluster went, when not as it should."""
@@ -105,6 +112,23 @@ class ExceptionRequest(models.Model):
                 name="exception_status_is_known",
             ),
             models.CheckConstraint(
+                condition=models.Q(ends_at__isnull=False, requested_at__isnull=False)
+                | models.Q(
+                    status__in=[ExceptionStatus.DRAFT.value, ExceptionStatus.WITHDRAWN.value]
+                ),
+                name="only_a_draft_has_no_end",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ending_at__isnull=True, ending_by__isnull=True, ending_reason="")
+                | (models.Q(ending_at__isnull=False) & ~models.Q(ending_reason="")),
+                name="an_exceptions_end_has_its_time_and_reason",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ending_at__isnull=False)
+                | ~models.Q(status__in=[ExceptionStatus.ENDING.value, ExceptionStatus.ENDED.value]),
+                name="nothing_ends_without_a_reason",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(in_force_at__isnull=False)
                 | ~models.Q(status=ExceptionStatus.IN_FORCE.value),
                 name="in_force_is_only_what_was_proven",
@@ -113,6 +137,7 @@ class ExceptionRequest(models.Model):
         indexes = [
             models.Index(fields=["status", "approved_ends_at"]),
             models.Index(fields=["variant", "namespace"]),
+            models.Index(fields=["status", "due_at"]),
         ]
 
     def __str__(self) -> str:

@@ -1,18 +1,11 @@
-"""Flips: requests to install a variant, or to move it to another stage in some namespaces."""
+"""Flips: requests to install a variant, to move it to another stage in some namespaces, or to carry out an exception."""
 
 import uuid
 
 from django.conf import settings
 from django.db import models
 
-from policies.domain.lifecycle import (
-    GO_AHEAD_ALONE,
-    OF_EXCEPTIONS,
-    OPEN_FLIP_STATUSES,
-    FlipStatus,
-    FlipVerb,
-)
-from policies.models.exception import ExceptionRequest
+from policies.domain.lifecycle import OPEN_FLIP_STATUSES, FlipStatus, FlipVerb
 from policies.models.variant import Variant
 
 
@@ -25,9 +18,13 @@ class Flip(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="flips")
     exception = models.ForeignKey(
-        ExceptionRequest, on_delete=models.PROTECT, null=True, blank=True, related_name="flips"
+        "policies.ExceptionRequest",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="flips",
     )
-    """What it carries out or ends; None for all other flips."""
+    """What it puts into force or ends; None for every other flip."""
     verb = models.CharField(max_length=20, choices=[(v.value, v.value) for v in FlipVerb])
     namespaces = models.JSONField()
     """Sorted names; empty for an install."""
@@ -65,7 +62,7 @@ class Flip(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(decided_by__isnull=False)
-                | models.Q(verb__in=[v.value for v in sorted(GO_AHEAD_ALONE)])
+                | models.Q(verb__in=["rollback", "end-exemption"])
                 | ~models.Q(status__in=["approved", "rolling", "proven", "failed"]),
                 name="only_a_rollback_goes_ahead_alone",
             ),
@@ -76,7 +73,7 @@ class Flip(models.Model):
             models.UniqueConstraint(
                 fields=["variant"],
                 condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)])
-                & ~models.Q(verb__in=["rollback", *(v.value for v in sorted(OF_EXCEPTIONS))]),
+                & models.Q(verb__in=["install", "enforce"]),
                 name="one_open_flip_per_variant",
             ),
             models.UniqueConstraint(
@@ -85,12 +82,9 @@ class Flip(models.Model):
                 name="one_open_flip_per_exception",
             ),
             models.CheckConstraint(
-                condition=models.Q(
-                    exception__isnull=False, verb__in=[v.value for v in sorted(OF_EXCEPTIONS)]
-                )
-                | models.Q(exception__isnull=True)
-                & ~models.Q(verb__in=[v.value for v in sorted(OF_EXCEPTIONS)]),
-                name="flips_of_exceptions_name_theirs",
+                condition=models.Q(exception__isnull=False, verb__in=["exempt", "end-exemption"])
+                | models.Q(exception__isnull=True, verb__in=["install", "enforce", "rollback"]),
+                name="a_flip_that_exempts_has_its_exception",
             ),
         ]
         indexes = [models.Index(fields=["status", "lapses_at"])]

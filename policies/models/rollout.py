@@ -23,9 +23,8 @@ class Rollout(models.Model):
     flip = models.OneToOneField(Flip, on_delete=models.PROTECT, related_name="rollout")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="rollouts")
     revision = models.OneToOneField(
-        DesiredRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="rollout"
+        DesiredRevision, on_delete=models.PROTECT, related_name="rollout"
     )
-    """None where no policy changes: an exception that is an object of its own."""
     status = models.CharField(max_length=12, choices=[(s.value, s.value) for s in RolloutStatus])
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -60,7 +59,7 @@ class RolloutStep(models.Model):
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in StepKind])
     object_kind = models.CharField(max_length=63, blank=True)
-    object_name = models.CharField(max_length=253, blank=True)
+    object_name = models.CharField(max_length=330, blank=True)
     namespace = models.CharField(max_length=63, blank=True)
     status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in StepStatus])
     started_at = models.DateTimeField(null=True, blank=True)

@@ -175,6 +175,7 @@ def _moving(variants: Sequence[Variant], reach: Reach) -> dict[tuple[int, str], 
     flips = Flip.objects.filter(
         variant_id__in=variant_ids,
         status__in=[FlipStatus.REQUESTED, FlipStatus.APPROVED, FlipStatus.ROLLING],
+        exception=None,
     )
     rollouts = {
         r.flip_id: list(r.steps.all())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policies.domain.controls import in_order
-from policies.domain.engines import Version
 from policies.domain.exceptions import (
     EXCEPTION_VERSIONS,
     ExceptionKind,
@@ -22,7 +21,7 @@ from policies.domain.library import InvalidVariant, VariantSpec, compile_objects
 from policies.domain.plans import Manifest
 from policies.models import Cluster
 from policies.queries.exception_pages import Askable
-from policies.queries.exception_support import Heeded, kyverno_version, support_of
+from policies.queries.exception_support import Heeded, heeded_by
 
 NEW = "new"
 """Stands for the key that an exception is given when it is asked for."""
@@ -93,8 +92,8 @@ def cover_of(
     here = dict(found.workloads)
     named = [(name, here[name]) for name in exemption.workloads if name in here]
     kind = exception_kind(spec)
-    heeded = support_of(cluster, kind) if kind else None
-    objects, trouble = _objects(spec, exemption, heeded, kyverno_version(cluster))
+    heeded = heeded_by(cluster, kind) if kind else None
+    objects, trouble = _objects(spec, exemption, heeded)
     return Cover(
         workload_count=len(named),
         pod_count=sum(workload.pod_count for _, workload in named),
@@ -121,7 +120,7 @@ def _also(exemption: Exemption, here: Collection[WorkloadName]) -> tuple[Workloa
 
 
 def _objects(
-    spec: VariantSpec, exemption: Exemption, heeded: Heeded | None, kyverno: Version | None
+    spec: VariantSpec, exemption: Exemption, heeded: Heeded | None
 ) -> tuple[tuple[CoverObject, ...], str]:
     kind = exception_kind(spec)
     try:
@@ -132,7 +131,7 @@ def _objects(
             exemption,
             api_version=EXCEPTION_VERSIONS[kind][0],
             namespace=heeded.namespace,
-            kyverno=kyverno,
+            kyverno=heeded.kyverno,
         )
     except (InvalidExemption, InvalidVariant) as error:
         return (), str(error)

@@ -39,13 +39,11 @@ class ForeignPage:
 
     row: ForeignRow
     cluster_id: int
-    adopted_from: str
-    """What names it in an exception that takes its place."""
     manifest: Manifest
     variants: tuple[tuple[int, str], ...]
     """Id and name of the variants whose policies it names."""
-    namespaces: tuple[str, ...]
-    """Where it may exempt, of those that there are."""
+    namespaces: tuple[tuple[str, dict[str, str]], ...]
+    """Where it may exempt, of those that there are: each with its labels."""
 
 
 def foreign(reach: Reach) -> QuerySet[ObservedException]:
@@ -89,6 +87,11 @@ def foreign_row(row: ObservedException) -> ForeignRow:
     )
 
 
+def adopted_name(row: ObservedException) -> str:
+    """Write what names it in an exception that takes its place."""
+    return f"{row.group}/{row.namespace}/{row.name}"
+
+
 def foreign_page(row: ObservedException, *, reach: Reach) -> ForeignPage:
     """Load one of them, in two queries."""
     known = reach.variants().filter(cluster_id=row.cluster_id).order_by("name")
@@ -98,10 +101,9 @@ def foreign_page(row: ObservedException, *, reach: Reach) -> ForeignPage:
     return ForeignPage(
         row=foreign_row(row),
         cluster_id=row.cluster_id,
-        adopted_from=f"{row.group}/{row.namespace}/{row.name}",
         manifest=row.manifest,
         variants=tuple((v.pk, v.name) for v in known if _names(row, v)),
-        namespaces=tuple(spaces.order_by("name").values_list("name", flat=True)),
+        namespaces=tuple(spaces.order_by("name").values_list("name", "labels")),
     )
 
 

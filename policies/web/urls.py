@@ -7,6 +7,7 @@ from policies.web.views import (
     exception_forms,
     exceptions,
     flips,
+    foreign_exceptions,
     grants,
     home,
     inventory,
@@ -69,6 +70,11 @@ urlpatterns = [
     path("flips/<uuid:flip_id>/withdraw/", flips.withdraw, name="flip-withdraw"),
     path("exceptions/", exceptions.index, name="exceptions"),
     path("exceptions/new/", exception_forms.new, name="exception-new"),
+    path(
+        "exceptions/foreign/<int:exception_id>/",
+        foreign_exceptions.detail,
+        name="exception-foreign",
+    ),
     path("exceptions/<uuid:exception_id>/", exceptions.detail, name="exception"),
     path(
         "exceptions/<uuid:exception_id>/progress/",

@@ -4,6 +4,7 @@ from policies.domain.exceptions.compile import TWINS, compile_exception
 from policies.domain.exceptions.proof import also_covers, covered, exempt_pods
 from policies.domain.exceptions.read import exception_digest, read_exception
 from policies.domain.exceptions.records import (
+    EXCEPTION_KIND,
     EXCEPTION_VERSIONS,
     CompiledException,
     ExceptionKind,
@@ -16,6 +17,7 @@ from policies.domain.exceptions.support import Support, agreed_namespace, except
 from policies.domain.identities import Identity, InvalidExemption, identity_of
 
 __all__ = [
+    "EXCEPTION_KIND",
     "EXCEPTION_VERSIONS",
     "TWINS",
     "CompiledException",

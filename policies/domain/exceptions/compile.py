@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from policies.domain.exceptions.records import (
+    EXCEPTION_KIND,
     EXCEPTION_VERSIONS,
-    KIND,
     CompiledException,
     ExceptionKind,
     Manifest,
@@ -73,7 +73,7 @@ def compile_exception(
     name = exception_name(exemption.key)
     manifest = {
         "apiVersion": api_version,
-        "kind": KIND,
+        "kind": EXCEPTION_KIND,
         "metadata": _metadata(spec, exemption, name, namespace),
         "spec": body,
     }

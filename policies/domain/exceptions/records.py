@@ -9,7 +9,7 @@ from policies.domain.library import Target, VariantSpec
 
 Manifest = dict[str, Any]
 
-KIND = "PolicyException"
+EXCEPTION_KIND = "PolicyException"
 """Both groups call it so."""
 
 
@@ -58,7 +58,7 @@ class CompiledException:
     """Where the object lies; what it exempts lies elsewhere."""
     name: str
     manifest: Manifest
-    kind: str = KIND
+    kind: str = EXCEPTION_KIND
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,17 @@ def native_conditions(exemptions: Iterable[Exemption]) -> list[Manifest]:
     ]
 
 
+def with_exemptions(policy: Manifest, exemptions: Iterable[Exemption]) -> Manifest:
+    """Give a native policy that exempts these and nobody else, and is the same in everything else.
+
+    Raises InvalidExemption, InvalidVariant.
+    """
+    spec = policy["spec"]
+    kept = [c for c in spec["matchConditions"] if exempted_by(c["expression"]) is None]
+    conditions = [*kept, *native_conditions(exemptions)]
+    return {**policy, "spec": {**spec, "matchConditions": conditions}}
+
+
 def exempted_by(expression: str) -> tuple[tuple[str, str], ...] | None:
     """Read namespaces and patterns out of what `native_conditions` wrote; None for anything else."""
     inner = _between(expression, _NATIVE)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from policies.domain.plans import manifest_text, object_diff
 from policies.queries.exception_covers import Cover, CoverObject
+from policies.queries.exception_support import Heeded
 from policies.web.presenters.diffs import Block, diff_blocks
 from policies.web.words import count_of, listed
 
@@ -22,22 +23,34 @@ class ShownCoverObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """What is known of whether the cluster would heed it, when that is not simply yes."""
+
+    word: str
+    sentence: str
+    tone: str
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShownCover:
     """What an exception would come to."""
 
     title: str
     sentence: str
     warnings: tuple[str, ...]
+    support: Support | None
     trouble: str
     objects: tuple[ShownCoverObject, ...]
 
 
 NOTHING_NAMED = ShownCover(
-    "What it would cover",
-    "Tick a workload to see what an exception for it would cover.",
-    (),
-    "",
-    (),
+    title="What it would cover",
+    sentence="Tick a workload to see what an exception for it would cover.",
+    warnings=(),
+    support=None,
+    trouble="",
+    objects=(),
 )
 
 
@@ -47,6 +60,7 @@ def shown_cover(cover: Cover, title: str = "What it would cover") -> ShownCover:
         title=title,
         sentence=_sentence(cover),
         warnings=tuple(_warnings(cover)),
+        support=_support(cover.heeded),
         trouble=cover.trouble,
         objects=tuple(_object(each) for each in cover.objects),
     )
@@ -77,6 +91,14 @@ def _warnings(cover: Cover) -> list[str]:
             "Exempts from the whole policy: a policy of this kind cannot exempt from single rules."
         )
     return found
+
+
+def _support(heeded: Heeded | None) -> Support | None:
+    if heeded is None or heeded.honoured:
+        return None
+    if heeded.honoured is False:
+        return Support("It would be inert", heeded.sentence, "error", "triangle")
+    return Support("Not known to be heeded", heeded.sentence, "unknown", "question")
 
 
 def _names(workloads: tuple[object, ...]) -> str:

@@ -19,9 +19,9 @@ _TITLES = {
     StepKind.PROVE_ADMITTED: "A good pod is admitted",
     StepKind.PROVE_NEIGHBOUR: "The neighbour is untouched",
     StepKind.PROVE_WARNED: "A bad pod is admitted, with a warning",
-    StepKind.PROVE_EXEMPT: "A bad pod of it is admitted",
-    StepKind.PROVE_BESIDE: "A bad pod beside it is judged as before",
-    StepKind.PROVE_JUDGED: "A bad pod of it is judged again",
+    StepKind.PROVE_EXEMPT: "A bad pod of an exempted workload is admitted",
+    StepKind.PROVE_NOT_EXEMPT: "A bad pod beside it is not exempt",
+    StepKind.PROVE_JUDGED: "A bad pod that was exempted is judged again",
 }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from policies.domain.exemptions import Exemption
-from policies.domain.lifecycle import GO_AHEAD_ALONE, FlipVerb
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.plans import GateAnswer, Plan, PlannedObject, object_diff
 from policies.domain.readiness import HARD_GATES, GateId
 from policies.queries.plans import SeenPlan
@@ -157,16 +157,12 @@ def _by_namespace(plan: Plan) -> tuple[NamespaceGates, ...]:
 
 def _gate(gate: GateAnswer) -> ShownGateAnswer:
     return ShownGateAnswer(
-        GATE_TITLES[GateId(gate.gate)] if gate.gate in set(GateId) else _OTHER_GATES[gate.gate],
+        GATE_TITLES[GateId(gate.gate)],
         gate.outcome,
         gate.number,
         gate.sentence,
         gate.gate in HARD_GATES,
     )
-
-
-_OTHER_GATES = {"exempted": "Exempted"}
-"""Asked of the end of an exception alone."""
 
 
 def _effect(plan: Plan) -> str:
@@ -234,7 +230,7 @@ def _proof_of_install(plan: Plan) -> str:
 
 
 def _voided_by(plan: Plan) -> tuple[str, ...]:
-    if plan.verb in GO_AHEAD_ALONE or plan.exemption is not None:
+    if plan.verb in {FlipVerb.ROLLBACK, *EXEMPTING_VERBS}:
         return ()
     found = ["somebody edits one of these objects on the cluster"]
     if plan.gates:

@@ -65,10 +65,11 @@ _TEXTS = {
     "exception.in_force": "proved that {exempted} is exempt",
     "exception.failed": "could not prove that {exempted} is exempt",
     "exception.revoked": "revoked the exception of {exempted}",
-    "exception.given_up": "gave up the exception of {exempted}",
+    "exception.not_needed": "gave up the exception of {exempted}: nothing needs it",
+    "exception.put_off": "could not carry out the exception of {exempted} yet",
     "exception.expired": "began to end the exception of {exempted}: its time is over",
     "exception.ended": "proved that the exception of {exempted} is over",
-    "exception.end_failed": "could not prove that the exception of {exempted} is over",
+    "exception.end_unproven": "could not prove that the exception of {exempted} is over",
     "exception.expiry_announced": "told that the exception of {exempted} ends on {until}",
     "exception.adopted": "adopted an exception of {exempted}",
     "exception.removed": "removed the exception {value} from {cluster}",
@@ -87,7 +88,7 @@ _TEXTS = {
     "rollout.prove-neighbour": "sent a bad pod past {variant} in a neighbour on {cluster}",
     "rollout.prove-warned": "sent a bad pod past {variant} in Audit on {cluster}",
     "rollout.prove-exempt": "sent a bad pod of an exempt workload past {variant} on {cluster}",
-    "rollout.prove-beside": "sent a bad pod beside an exempt workload past {variant} on {cluster}",
+    "rollout.prove-not-exempt": "sent a bad pod beside an exempt workload past {variant} on {cluster}",
     "rollout.prove-judged": "sent a bad pod of a workload exempt before past {variant} on {cluster}",
 }
 
@@ -159,7 +160,7 @@ def _exempted(event: Event) -> str:
     workloads = event.details.get("workloads") or ()
     names = tuple(f"{w.get('kind', '')} {w.get('name', '')}".strip() for w in workloads)
     where = f" in {listed(event.namespaces)}" if event.namespaces else ""
-    named = listed(names, limit=2) or "no workload yet"
+    named = listed(names, limit=2) or "what it names"
     return f"{named}{where} from {event.variant} on {event.cluster}"
 
 

@@ -18,11 +18,10 @@ from django.views.decorators.http import require_http_methods
 
 from policies.actions import exceptions
 from policies.domain.authority import Act
-from policies.domain.exemptions import WorkloadName
+from policies.domain.exemptions import ExceptionWish, WorkloadName
 from policies.domain.library import VariantSpec
 from policies.domain.objects import WorkloadKind
-from policies.domain.wishes import ExceptionWish
-from policies.models import ExceptionRequest, ObservedNamespace, Variant
+from policies.models import ExceptionRequest, ObservedException, ObservedNamespace, Variant
 from policies.queries.exception_covers import (
     NEW,
     cover_of,
@@ -31,6 +30,7 @@ from policies.queries.exception_covers import (
 )
 from policies.queries.exception_pages import Askable, askable
 from policies.queries.exceptions import seen, workloads_of
+from policies.queries.foreign_exceptions import adopted_name, foreign
 from policies.queries.freshness import data_strip
 from policies.queries.specs import current_revisions, spec_of, written_spec
 from policies.web.actors import actor_of, permit, seen_by
@@ -66,6 +66,8 @@ class Ground:
     space: ObservedNamespace
     found: Askable
     exception: ExceptionRequest | None = None
+    adopted: ObservedException | None = None
+    """Whose place it takes."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,7 +77,7 @@ def new(request: HttpRequest) -> HttpResponse:
     variant_id, namespace = request.GET.get("variant", ""), request.GET.get("namespace", "")
     if not variant_id or not namespace:
         return _choose(request, variant_id)
-    ground = _ground(request, variant_id, namespace)
+    ground = replace(_ground(request, variant_id, namespace), adopted=_adopted(request))
     return _page(request, ground, _prefilled(request.GET, ground, timezone.now()))
 
 
@@ -114,7 +116,13 @@ def _keep(request: HttpRequest, ground: Ground, form: WishForm, now: datetime) -
             wish=wish, exception_id=old.pk if old else None, by=by, now=now
         )
     if old is None or old.status == ExceptionRequest.Status.DRAFT:
-        return exceptions.request(wish=wish, exception_id=old.pk if old else None, by=by, now=now)
+        return exceptions.request(
+            wish=wish,
+            exception_id=old.pk if old else None,
+            adopted_from=adopted_name(ground.adopted) if ground.adopted else "",
+            by=by,
+            now=now,
+        )
     revision = form.cleaned_data["revision"] or 0
     return exceptions.edit(exception_id=old.pk, revision=revision, wish=wish, by=by, now=now)
 
@@ -161,6 +169,12 @@ def _ground(request: HttpRequest, variant_id: str, namespace: str) -> Ground:
     spaces = reach.namespaces().filter(cluster_id=variant.cluster_id)
     space = get_object_or_404(spaces, name=namespace)
     return Ground(variant, space, askable(variant, space))
+
+
+def _adopted(request: HttpRequest) -> ObservedException | None:
+    asked = request.GET.get("adopt", "")
+    rows = foreign(seen_by(request.user))
+    return get_object_or_404(rows, pk=_number(asked)) if asked else None
 
 
 def _number(text: str) -> int:
@@ -225,6 +239,7 @@ def _respond(
         "space": ground.space,
         "found": ground.found,
         "exception": old,
+        "adopted": ground.adopted,
         "listed": checklist(ground.found, form.cleaned_data.get("workloads") or ()),
         "control_options": shown_controls(variant.controls, variant.cluster.kubernetes_version),
         "ticked_controls": form["controls"].value() or (),

@@ -33,6 +33,7 @@ from policies.web.presenters import exception_page as words
 from policies.web.presenters.controls import shown_controls
 from policies.web.presenters.exception_covers import ShownCover, shown_cover
 from policies.web.presenters.exceptions import EMPTY, shown_exceptions, tabs
+from policies.web.presenters.foreign_exceptions import shown_foreign
 from policies.web.presenters.flips import shown_ladders
 from policies.web.presenters.trail import sentences
 
@@ -55,7 +56,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "tabs": tabs(board.counts, wanted.show, flaws=False),
         "flaws": tabs(board.counts, wanted.show, flaws=True),
         "rows": shown_exceptions(board.rows, now=now, user_id=user_id, show=wanted.show),
-        "foreign": board.foreign,
+        "foreign": tuple(map(shown_foreign, board.foreign)),
         "shown_count": len(board.rows) + len(board.foreign),
         "empty": EMPTY[wanted.show],
         "is_filtered": bool(wanted.cluster or wanted.team or wanted.variant or wanted.text),
@@ -204,10 +205,13 @@ def end(request: HttpRequest, exception_id: UUID) -> HttpResponse:
     )
 
 
-def _ending(typed: str) -> str:
-    if typed not in {value for value, _, _ in words.ENDINGS}:
-        raise Refused("Say whether it is revoked or no longer needed.")
-    return typed
+def _ending(typed: str) -> exception_ends.Ending:
+    """Read why it is to end. Raises Refused."""
+    if typed == "revoked":
+        return "revoked"
+    if typed == "not needed":
+        return "not needed"
+    raise Refused("Say whether it is revoked or no longer needed.")
 
 
 def _decide(

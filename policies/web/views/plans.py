@@ -15,7 +15,7 @@ from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
 from policies.domain.judges import judge_of
-from policies.domain.lifecycle import OF_EXCEPTIONS, FlipVerb
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.plans import Plan
 from policies.models import Variant
 from policies.queries.freshness import data_strip
@@ -78,7 +78,7 @@ def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
     except ValueError as error:
         raise Http404 from error
     reach = seen_by(request.user)
-    if verb in OF_EXCEPTIONS:
+    if verb in EXEMPTING_VERBS:
         raise Http404
     variant = get_object_or_404(reach.variants(), pk=variant_id)
     namespaces = tuple(sorted(set(query.getlist("namespace"))))
@@ -135,7 +135,7 @@ def _no_plan(
 
 def planned_offenders(variant: Variant, plan: Plan, reach: Reach) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
-    if plan.verb in {FlipVerb.ROLLBACK, *OF_EXCEPTIONS}:
+    if plan.verb in {FlipVerb.ROLLBACK, *EXEMPTING_VERBS}:
         return ()
     is_install = plan.verb is FlipVerb.INSTALL
     namespaces = plan.enforced_after if is_install else plan.namespaces

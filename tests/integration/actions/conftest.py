@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from policies.actions import clusters, step_runs
+from policies.actions import clusters, step_run
 from policies.domain.library import Target
 from policies.models import Cluster
 from sandbox.control import Sandbox
@@ -84,4 +84,4 @@ def kyverno_target(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps give up on a cluster that does not answer at once."""
-    monkeypatch.setattr(step_runs, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(step_run, "PATIENCE_SECONDS", 0.05)

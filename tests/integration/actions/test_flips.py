@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from policies.actions import flips, rollouts
 from policies.actions.errors import Busy, Refused
 from policies.actions.specs import resource_of
-from policies.actions.step_runs import Outcome, StepRun
+from policies.actions.step_run import Outcome, StepRun
 from policies.cluster.errors import NotFound
 from policies.cluster.gateway import NATIVE_BINDINGS
 from policies.domain.authority import NotAllowed

@@ -46,7 +46,9 @@ class WatchedGateway(SandboxGateway):
             self.hand.before("page", what)
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
-        return self._call("get", name, lambda: SandboxGateway.get(self, resource, name))
+        return self._call(
+            "get", name, lambda: SandboxGateway.get(self, resource, name, namespace=namespace)
+        )
 
     def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> Answer:
         ask = super().dry_run_pod

@@ -1,4 +1,4 @@
-"""What the steps of a rollout share: how long they wait, how they end, and the claim that they hold on to."""
+"""What the steps of one roll-out share: their rows' plan, the gateway, the claim; and how a step ends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,17 +6,11 @@ from datetime import datetime
 from time import monotonic
 from typing import TypeVar
 
-from policies.cluster.errors import (
-    EngineDown,
-    ServerFailed,
-    Throttled,
-    TimedOut,
-    Unreachable,
-)
+from policies.cluster.errors import EngineDown, ServerFailed, Throttled, TimedOut, Unreachable
 from policies.cluster.gateway import Gateway
 from policies.domain.library import VariantSpec
 from policies.domain.plans import Plan, PlannedObject
-from policies.models import Rollout, VariantRevision
+from policies.models import Rollout, RolloutStep
 from policies.queries.specs import spec_of_revision
 
 T = TypeVar("T")
@@ -67,12 +61,13 @@ class StepRun:
 
     @property
     def spec(self) -> VariantSpec:
-        """What the policies on the cluster are compiled from, without exemptions."""
-        wish = VariantRevision.objects.get(variant=self.rollout.variant, number=self.plan.revision)
-        return spec_of_revision(self.rollout.variant, wish)
+        """What the revision was compiled from."""
+        return spec_of_revision(self.rollout.variant, self.rollout.revision.compiled_from)
 
-    def planned(self, name: str) -> PlannedObject:
-        return next(o for o in self.plan.objects if o.name == name)
+    def planned(self, step: RolloutStep) -> PlannedObject:
+        """Find the object that a step is about."""
+        asked = (step.object_kind, step.object_name)
+        return next(o for o in self.plan.objects if (o.kind, o.place) == asked)
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """Ask again while the cluster fails in a way that may be over in a moment."""
