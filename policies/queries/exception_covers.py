@@ -83,9 +83,7 @@ def draft_exemption(
     )
 
 
-def cover_of(
-    cluster: Cluster, spec: VariantSpec, found: Askable, exemption: Exemption
-) -> Cover:
+def cover_of(cluster: Cluster, spec: VariantSpec, found: Askable, exemption: Exemption) -> Cover:
     """Say what an exemption from this variant would cover in its namespace."""
     if exempts_from_the_whole(spec):
         exemption = replace(exemption, controls=spec.controls)

@@ -31,13 +31,18 @@ Space = tuple[int, str]
 """Cluster id and namespace."""
 
 
-def flawed(
-    found: QuerySet[ExceptionRequest], *, now: datetime
-) -> dict[Show, tuple[UUID, ...]]:
+def flawed(found: QuerySet[ExceptionRequest], *, now: datetime) -> dict[Show, tuple[UUID, ...]]:
     """Name the flawed ones among these, by what is wrong with them."""
     rows = found.select_related("variant").only(
-        "id", "status", "namespace", "approved_workloads", "controls", "approved_ends_at",
-        "in_force_at", "closed_at", "variant__cluster_id",
+        "id",
+        "status",
+        "namespace",
+        "approved_workloads",
+        "controls",
+        "approved_ends_at",
+        "in_force_at",
+        "closed_at",
+        "variant__cluster_id",
     )
     in_force = list(rows.filter(status=ExceptionStatus.IN_FORCE).order_by("approved_ends_at", "pk"))
     return {
@@ -70,9 +75,9 @@ def _honoured(rows: QuerySet[ExceptionRequest]) -> tuple[UUID, ...]:
     results = ObservedResult.objects.alias(named=Cast("exceptions", TextField())).filter(
         named__contains=f'"{exception_name("")}', at__isnull=False
     )
-    for cluster_id, names, at in results.values_list("cluster_id", "exceptions", "at"):
-        for name in names:
-            newest[cluster_id, name] = max(at, newest.get((cluster_id, name), at))
+    for result in results.only("cluster_id", "exceptions", "at").order_by("at"):
+        if result.at:
+            newest.update({(result.cluster_id, name): result.at for name in result.exceptions})
     if not newest:
         return ()
     return tuple(

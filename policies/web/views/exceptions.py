@@ -33,8 +33,8 @@ from policies.web.presenters import exception_page as words
 from policies.web.presenters.controls import shown_controls
 from policies.web.presenters.exception_covers import ShownCover, shown_cover
 from policies.web.presenters.exceptions import EMPTY, shown_exceptions, tabs
-from policies.web.presenters.foreign_exceptions import shown_foreign
 from policies.web.presenters.flips import shown_ladders
+from policies.web.presenters.foreign_exceptions import shown_foreign
 from policies.web.presenters.trail import sentences
 
 KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
@@ -328,4 +328,6 @@ def _cover(row: ExceptionRequest, page: ExceptionPage) -> ShownCover:
         page.row.ends_at or timezone.now(),
         key=row.key,
     )
-    return shown_cover(cover_of(row.variant.cluster, spec, page.here, wish), words.cover_title(page.row.status))
+    return shown_cover(
+        cover_of(row.variant.cluster, spec, page.here, wish), words.cover_title(page.row.status)
+    )

@@ -12,9 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from policies.domain.lifecycle import ExceptionStatus as Status
+from policies.domain.lifecycle import RolloutStatus
 from policies.models import AuditEvent, ExceptionRequest, Grant, Variant
 from tests import factories
-from tests.integration.web.conftest import SandboxWorld
+from tests.integration.actions.excepting import carry, heed
+from tests.integration.web.conftest import HTMX, SandboxWorld
 from tests.world import BAD, deployment
 
 Hands = Callable[[str], Client]
@@ -22,6 +24,7 @@ Hands = Callable[[str], Client]
 
 @pytest.fixture
 def variant(world: SandboxWorld) -> Variant:
+    heed(world)
     made = world.installed("ClusterPolicy")
     for name in ("ftp", "legacy"):
         world.sandbox.apply_manifest(deployment("team-a", name, BAD))
@@ -145,7 +148,7 @@ def test_request_past_the_longest_end_is_refused_with_the_form_as_typed(
     response = hands("operator").post(address, wish(ends_at=day(400)))
 
     assert response.status_code == 409
-    assert "lasts 90 days at most" in response.text
+    assert "at most 90 days" in response.text
     assert f'value="{day(400)}"' in response.text
 
 
@@ -241,7 +244,7 @@ def test_approve_with_a_form_that_is_not_right_says_so_beside_the_field(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ends_at": day(20)}, "never later"),
+        ({"ends_at": day(20)}, "or to an earlier one"),
         ({"workloads": ["Deployment/good"]}, "Nobody asked for Deployment good"),
     ],
 )
@@ -308,7 +311,7 @@ def test_decision_on_a_request_edited_meanwhile_is_told_so(variant: Variant, han
     response = approver.post(f"/exceptions/{row.pk}/approve/", sent)
 
     assert response.status_code == 409
-    assert "edited since you looked at it" in response.text
+    assert "It was edited meanwhile" in response.text
     assert 'name="revision" value="2"' in response.text
     assert state(row) == Status.REQUESTED
 
@@ -409,13 +412,76 @@ def test_what_failed_is_tried_again_until_its_end(variant: Variant, hands: Hands
     assert viewer.status_code == 403
     assert "Trying again." in again.text
     assert state(row) == Status.APPROVED
-    assert row.flips.count() == 1
-    row.flips.update(status="failed")
     decided(row, Status.FAILED)
     ExceptionRequest.objects.filter(pk=row.pk).update(approved_ends_at=timezone.now())
     late = client.post(f"/exceptions/{row.pk}/try-again/")
     assert late.status_code == 409
-    assert "Its time is over" in late.text
+    assert "Its end has come" in late.text
+
+
+def test_exception_is_watched_into_force_and_to_its_end(
+    variant: Variant, hands: Hands, world: SandboxWorld
+) -> None:
+    row = ask(hands("operator"), variant)
+    approver = hands("approver")
+    address = f"/exceptions/{row.pk}/"
+    approver.post(f"{address}approve/", decision(approver.get(address).text))
+    moving = approver.get(address).text
+    assert carry(world, row) is RolloutStatus.PROVEN
+
+    proven = approver.get(address).text
+    ended = hands("operator").post(
+        f"{address}end/", {"ending": "not needed", "reason": "it is fixed"}, follow=True
+    )
+    assert state(row) == Status.ENDING
+    assert carry(world, row) is RolloutStatus.PROVEN
+    over = approver.get(address).text
+
+    assert f"{address}progress/" in moving
+    assert f"{address}progress/" not in proven
+    assert '<span class="state-word">Exempt</span>' in proven
+    assert "A bad pod of an exempted workload is admitted" in proven
+    assert "3/3" in proven
+    assert "agreed to exempt Deployment ftp, Deployment legacy in team-a" in proven
+    assert "Its end has begun." in ended.text
+    assert '<span class="state-word">Ended</span>' in over
+    assert "A bad pod that was exempted is judged again" in over
+    assert "it is fixed" in over
+
+
+def test_progress_unchanged_is_no_content(
+    variant: Variant, hands: Hands, world: SandboxWorld
+) -> None:
+    row = ask(hands("operator"), variant)
+    approver = hands("approver")
+    address = f"/exceptions/{row.pk}/"
+    approver.post(f"{address}approve/", decision(approver.get(address).text))
+    polled = re.search(r'hx-get="([^"]*progress[^"]*)"', approver.get(address).text)
+    assert polled
+
+    same = approver.get(polled[1], headers=HTMX)
+    carry(world, row)
+    changed = approver.get(polled[1], headers=HTMX)
+
+    assert same.status_code == 204
+    assert changed.status_code == 200
+    assert "<html" not in changed.text
+    assert "hx-trigger" not in changed.text
+
+
+def test_approve_where_the_cluster_would_not_heed_it_says_which_setting_to_change(
+    variant: Variant, hands: Hands, world: SandboxWorld
+) -> None:
+    heed(world, "--enablePolicyException=false")
+    row = ask(hands("operator"), variant)
+    approver = hands("approver")
+    address = f"/exceptions/{row.pk}/"
+
+    response = approver.post(f"{address}approve/", decision(approver.get(address).text))
+
+    assert response.status_code == 409
+    assert "--enablePolicyException=true" in response.text
+    assert state(row) == Status.REQUESTED
 
 
 def test_end_without_a_reason_or_a_known_kind_is_refused(variant: Variant, hands: Hands) -> None:
