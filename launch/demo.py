@@ -21,7 +21,7 @@ from launch.terminal import foreground
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-ROLES = ("viewer", "operator", "approver", "auditor", "admin")
+ROLES = ("viewer", "owner", "operator", "approver", "auditor", "admin")
 GO = ("go", "/usr/local/go/bin/go")
 START_SECONDS = 60
 PLANES_SECONDS = 30 * 60

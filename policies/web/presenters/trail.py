@@ -54,25 +54,23 @@ _TEXTS = {
     "flip.lapsed": "let a request lapse: {what}",
     "flip.stale": "voided the plan: {what}",
     "flip.rolled_back": "rolled back {variant} in {namespaces} on {cluster}",
-    "exception.drafted": "drafted an exception of {exempted}",
+    "exception.drafted": "drafted an exception {somewhere}",
     "exception.requested": "asked to exempt {exempted} until {until}",
     "exception.edited": "edited the request to exempt {exempted}",
-    "exception.withdrawn": "withdrew the request to exempt {exempted}",
+    "exception.withdrawn": "withdrew the request for an exception {somewhere}",
     "exception.approved": "agreed to exempt {exempted} until {until}",
-    "exception.declined": "declined to exempt {exempted}",
-    "exception.lapsed": "let the request lapse to exempt {exempted}",
-    "exception.tried_again": "tried again to exempt {exempted}",
-    "exception.in_force": "proved that {exempted} is exempt",
-    "exception.failed": "could not prove that {exempted} is exempt",
+    "exception.declined": "declined an exception {somewhere}",
+    "exception.lapsed": "let the request lapse for an exception {somewhere}",
+    "exception.tried_again": "tried an exception {somewhere} again",
+    "exception.in_force": "proved an exception {somewhere}",
+    "exception.failed": "could not prove an exception {somewhere}",
     "exception.revoked": "revoked the exception of {exempted}",
     "exception.not_needed": "gave up the exception of {exempted}: nothing needs it",
-    "exception.put_off": "could not carry out the exception of {exempted} yet",
+    "exception.put_off": "could not carry out an exception {somewhere} yet",
     "exception.expired": "began to end the exception of {exempted}: its time is over",
-    "exception.ended": "proved that the exception of {exempted} is over",
-    "exception.end_unproven": "could not prove that the exception of {exempted} is over",
-    "exception.expiry_announced": "told that the exception of {exempted} ends on {until}",
-    "exception.adopted": "adopted an exception of {exempted}",
-    "exception.removed": "removed the exception {value} from {cluster}",
+    "exception.ended": "proved that an exception {somewhere} is over",
+    "exception.end_unproven": "could not prove that an exception {somewhere} is over",
+    "exception.expiry_announced": "told ahead that the exception of {exempted} ends on {until}",
     "rollout.started": "began the roll-out of {variant} in {namespaces} on {cluster}",
     "rollout.resumed": "took up the roll-out of {variant} in {namespaces} on {cluster} again",
     "rollout.superseded": "stopped the roll-out of {variant} in {namespaces} on {cluster}",
@@ -134,6 +132,7 @@ def _text(event: Event) -> str:
         namespaces=listed(event.namespaces),
         what=_what(event),
         exempted=_exempted(event),
+        somewhere=_somewhere(event),
         until=_until(event),
         thing=_THINGS.get(event.details.get("asks", ""), "the roll-out of"),
         pool=event.details.get("pool", ""),
@@ -159,9 +158,11 @@ _THINGS = {
 def _exempted(event: Event) -> str:
     workloads = event.details.get("workloads") or ()
     names = tuple(f"{w.get('kind', '')} {w.get('name', '')}".strip() for w in workloads)
-    where = f" in {listed(event.namespaces)}" if event.namespaces else ""
-    named = listed(names, limit=2) or "what it names"
-    return f"{named}{where} from {event.variant} on {event.cluster}"
+    return f"{listed(names, limit=2)} {_somewhere(event)}".strip()
+
+
+def _somewhere(event: Event) -> str:
+    return f"in {listed(event.namespaces)} from {event.variant} on {event.cluster}"
 
 
 def _until(event: Event) -> str:
