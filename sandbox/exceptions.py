@@ -124,8 +124,10 @@ def _filter(block: Manifest) -> Filter:
 
 def _condition(condition: Manifest) -> str:
     pattern = pattern_of_jmespath(condition["key"])
-    if pattern is None or condition["operator"] != "Equals" or condition["value"] is not True:
-        raise UnknownPolicy(f"the condition {condition}")
+    if pattern is None:
+        raise UnknownPolicy(f"the condition {condition['key']}")
+    if (condition["operator"], condition["value"]) != ("Equals", True):
+        raise UnknownPolicy(f"a condition with {condition['operator']} {condition['value']}")
     return pattern
 
 

@@ -13,7 +13,14 @@ from django.utils import timezone
 
 from policies.domain.judges import judge_of
 from policies.domain.library import API_VERSIONS, Target
-from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, StepStatus
+from policies.domain.lifecycle import (
+    ExceptionStatus,
+    FlipStatus,
+    FlipVerb,
+    RolloutStatus,
+    StepKind,
+    StepStatus,
+)
 from policies.domain.parameters import Parameters
 from policies.domain.plans import GateAnswer, Plan, PlannedObject
 from policies.models import (
@@ -21,6 +28,7 @@ from policies.models import (
     Cluster,
     CollectionRun,
     DesiredRevision,
+    ExceptionRequest,
     Flip,
     Grant,
     KindSnapshot,
@@ -454,3 +462,28 @@ def event(verb: str, **fields: Any) -> AuditEvent:
     """One row of the trail."""
     values = {"at": timezone.now(), "actor": "operator", "outcome": "ok", **fields}
     return AuditEvent.objects.create(verb=verb, **values)
+
+
+def in_force(
+    of: Variant, namespace: str, *workloads: tuple[str, str], **fields: Any
+) -> ExceptionRequest:
+    """An exception that was proven on the cluster, for these workloads by kind and name."""
+    now = timezone.now()
+    named = [{"kind": kind, "name": name} for kind, name in sorted(workloads)]
+    values: dict[str, Any] = {
+        "controls": list(C1_C2),
+        "reason": "The vendor has no profile yet.",
+        "ends_at": now + timedelta(days=30),
+        "approved_ends_at": now + timedelta(days=30),
+        "status": ExceptionStatus.IN_FORCE.value,
+        "requested_by": user("operator"),
+        "created_at": now - timedelta(days=2),
+        "decided_by": user("approver"),
+        "decided_at": now - timedelta(days=1),
+        "comment": "agreed",
+        "in_force_at": now - timedelta(days=1),
+        **fields,
+    }
+    return ExceptionRequest.objects.create(
+        variant=of, namespace=namespace, workloads=named, approved_workloads=named, **values
+    )

@@ -5,6 +5,12 @@ from collections.abc import Mapping
 import msgspec
 from django.utils import timezone
 
+from policies.actions.collected_exceptions import (
+    note_needs,
+    read_exceptions,
+    store_controllers,
+    store_exceptions,
+)
 from policies.actions.collected_namespaces import store_namespaces
 from policies.actions.collected_policies import read_policies, store_policies
 from policies.actions.collected_reports import read_reports, store_results
@@ -34,17 +40,22 @@ def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
     snapshot, engines = read_workloads(work, panel)
     tops = snapshot.tops()
     results = read_reports(work, tops)
+    exceptions = read_exceptions(work)
 
     if namespaces is not None:
-        store_namespaces(work, namespaces, engines)
+        store_namespaces(work, namespaces, engines.found if engines else None)
     for resource, records in policies.items():
         if records is not None:
             store_policies(work, resource, records)
     store_workloads(work, snapshot, tops, panel)
     if results is not None and snapshot.is_whole:
         store_results(work, results)
+    store_exceptions(work, exceptions)
+    if snapshot.is_whole:
+        note_needs(work)
     if engines is not None:
-        _note_kyverno(work, engines)
+        _note_kyverno(work, engines.found)
+        store_controllers(work, engines)
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
     return snapshot, tops

@@ -1,6 +1,8 @@
 """Policies and their bindings: read in the newest version that the cluster serves, and stored as they are."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from django.utils import timezone
@@ -14,6 +16,7 @@ from policies.domain.observed import ObservedPolicy as PolicyRecord
 from policies.domain.observed import read_policy
 from policies.models import ObservedPolicy
 
+T = TypeVar("T")
 Read = list[tuple[PolicyRecord, Manifest]]
 
 
@@ -23,18 +26,18 @@ def read_policies(work: CollectionWork) -> dict[Resource, Read | None]:
     for target in Target:
         versions = [resources_of(target, version) for version in API_VERSIONS[target]]
         for of_kind in zip(*versions, strict=True):
-            resource, records = _read_newest(work, of_kind)
+            resource, records = read_newest(work, of_kind, partial(_read, work))
             found[resource] = records
     return found
 
 
-def _read_newest(
-    work: CollectionWork, versions: tuple[Resource, ...]
-) -> tuple[Resource, Read | None]:
+def read_newest(
+    work: CollectionWork, versions: Iterable[Resource], read: Callable[[Resource], T]
+) -> tuple[Resource, T]:
     """Read one kind in the first of these versions that is served."""
     for resource in versions:
         work.unserved_kinds.discard(resource.full_name)
-        records = _read(work, resource)
+        records = read(resource)
         if resource.full_name not in work.unserved_kinds:
             break
     return resource, records

@@ -101,6 +101,7 @@ class ResultSnapshot:
             "name": result.name,
             "top_kind": top.kind,
             "top_name": top.name,
+            "exceptions": list(result.exceptions),
         }
         said = content_hash({**fields, "at": result.at.isoformat() if result.at else None})
         row_key = (*policy, result.raw_rule[:TEXT_LENGTH], result.uid)

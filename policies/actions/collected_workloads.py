@@ -1,6 +1,7 @@
 """Workloads: the nine kinds that hold a pod spec, judged one by one as they are read, and stored with their tallies."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,14 @@ from policies.actions.judging import Panel, Seen
 from policies.actions.snapshots import POSTURE_COLUMNS, Snapshot
 from policies.actions.storing import Fields, Key, replace_rows
 from policies.cluster.gateway import WORKLOADS
-from policies.domain.engines import Engine, find_engine
+from policies.domain.engines import (
+    COMPONENT,
+    Component,
+    ControllerSettings,
+    Engine,
+    find_engine,
+    read_settings,
+)
 from policies.domain.objects import STRUCT_BY_KIND, Controller, WorkloadKind
 from policies.domain.ownership import Top
 from policies.models import ObservedWorkload, PostureTally
@@ -26,11 +34,21 @@ BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
 """What a kind may own; all others own pods. While an owner is unknown, what it owns would look like a workload of
 its own."""
 
+_COMPONENTS = frozenset(map(str, Component))
 
-def read_workloads(work: CollectionWork, panel: Panel) -> tuple[Snapshot, list[Engine] | None]:
+
+@dataclass(slots=True)
+class Engines:
+    """What was found of the engine among the Deployments of a cluster."""
+
+    found: list[Engine] = field(default_factory=list)
+    controllers: list[ControllerSettings] = field(default_factory=list)
+
+
+def read_workloads(work: CollectionWork, panel: Panel) -> tuple[Snapshot, Engines | None]:
     """Read the nine kinds, and find the engine among them; None when Deployments were not read to their end."""
     snapshot = Snapshot(skipped=work.problems.skipped)
-    engines: list[Engine] = []
+    engines = Engines()
     for resource in WORKLOADS:
         kind = WorkloadKind(resource.kind)
         decoder = msgspec.json.Decoder(STRUCT_BY_KIND[kind])
@@ -46,14 +64,17 @@ def _decode(
     panel: Panel,
     kind: WorkloadKind,
     decoder: msgspec.json.Decoder[Any],
-    engines: list[Engine],
+    engines: Engines,
     item: bytes,
 ) -> Seen:
     workload = decoder.decode(item)
     if kind is WorkloadKind.DEPLOYMENT and isinstance(workload, Controller):
         engine = find_engine(workload)
         if engine is not None:
-            engines.append(engine)
+            engines.found.append(engine)
+        if (workload.metadata.labels or {}).get(COMPONENT) in _COMPONENTS:
+            settings = read_settings(msgspec.json.decode(item))
+            engines.controllers += [settings] if settings else []
     return panel.see(kind, workload)
 
 

@@ -35,7 +35,7 @@ from policies.domain.library import InvalidVariant, VariantSpec
 from policies.domain.lifecycle import FlipVerb
 from policies.domain.plans import ABSENT, Plan, PlannedObject
 from policies.models import DesiredRevision, ExceptionRequest
-from policies.queries.exempted import exemption_of, exemptions_of
+from policies.queries.exemption_rows import exemption_of, exemptions_of
 from policies.queries.specs import current_revisions, spec_of_revision
 
 ROLE = "exception"

@@ -47,7 +47,7 @@ from policies.domain.lifecycle import ExceptionStatus, FlipVerb, WrongState, che
 from policies.domain.plans import Plan
 from policies.domain.wishes import draft_problems
 from policies.models import ExceptionRequest
-from policies.queries.exempted import exemption_of
+from policies.queries.exemption_rows import exemption_of
 from policies.queries.places import places_of
 
 WEB_PATIENCE_SECONDS = 10.0
@@ -368,6 +368,8 @@ def _decidable(
     row = find_exception(exception_id)
     require(by, Act.DECIDE_EXCEPTION, at=exception_places(row), requested_by_id=row.requested_by_id)
     check_exception(ExceptionStatus(row.status), wanted)
+    if row.status != ExceptionStatus.REQUESTED:
+        raise WrongState(f"This exception is {row.status}; it does not wait for a decision.")
     check_revision(row, revision)
     if row.lapses_at is not None and row.lapses_at <= now:
         raise Refused("This request has lapsed: nobody decided in time. Ask for it again.")

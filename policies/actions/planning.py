@@ -27,7 +27,7 @@ from policies.models import (
     VariantRevision,
 )
 from policies.queries.evidence import has_drifted, load_evidence
-from policies.queries.exempted import exempting_spec
+from policies.queries.exemption_rows import exempting_spec
 from policies.queries.specs import current_revisions
 
 NEIGHBOURS_ASKED = 8

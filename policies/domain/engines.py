@@ -14,6 +14,8 @@ COMPONENT = "app.kubernetes.io/component"
 ADMISSION_CONTROLLER = "admission-controller"
 CONTAINER = "kyverno"
 EXCEPTIONS_FLAG = "--enablePolicyException"
+EXCEPTION_NAMESPACE_FLAG = "--exceptionNamespace"
+EXCEPTION_FLAGS = (EXCEPTIONS_FLAG, EXCEPTION_NAMESPACE_FLAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def read_settings(manifest: Mapping[str, Any]) -> ControllerSettings | None:
         component=component,
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
-        version=_version(_tag(str(own.get("image", "")))),
+        version=read_version(_tag(str(own.get("image", "")))),
         flags=_flags(own),
     )
 
@@ -85,7 +87,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _FLAG = re.compile(r"--?([A-Za-z][-A-Za-z0-9]*)(?:=(.*))?", re.DOTALL)
 
 
-def _version(tag: str) -> Version | None:
+def read_version(tag: str) -> Version | None:
     found = _VERSION.match(tag)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 

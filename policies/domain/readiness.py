@@ -154,6 +154,23 @@ class RehearsalEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ExemptEvidence:
+    """How much of what is known about one namespace is about workloads that an exception in force exempts."""
+
+    workload_count: int = 0
+    """Those that live."""
+    posture_count: int = 0
+    """Those that do not meet the controls, and need not."""
+    report_count: int = 0
+    """Those of which reports say that they fail: the engine has not judged them anew yet."""
+    refused_count: int = 0
+    """Those whose pods the rehearsal saw refused."""
+
+
+NOBODY_EXEMPT = ExemptEvidence()
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceEvidence:
     """What is known about one namespace."""
 
@@ -171,6 +188,13 @@ class NamespaceEvidence:
     """Whether the last collection judged workloads by what this variant asks."""
     is_excluded: bool = False
     """The variant leaves this namespace alone."""
+    exempt: ExemptEvidence = NOBODY_EXEMPT
+
+    @property
+    def also_exempt(self) -> str:
+        """What a gate's sentence says of them: an exempted workload neither fails nor passes."""
+        count = self.exempt.workload_count
+        return f" {count} exempted." if count else ""
 
 
 def assess_namespace(
@@ -273,6 +297,9 @@ def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
 
 def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     tally = evidence.tally
+    if tally is not None and _all_exempt(tally, evidence):
+        sentence = f"Reports skip {_workloads(tally.judged_workload_count)}, exempted one and all."
+        return Gate(GateId.RESULTS, GateOutcome.PASS, 0, sentence)
     if tally is None or tally.judged_count == 0:
         return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, 0, "No report of this policy here yet.")
     if tally.oldest_at is None:
@@ -291,6 +318,15 @@ def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     return Gate(GateId.RESULTS, GateOutcome.PASS, tally.judged_count, sentence, tally.newest_at)
 
 
+def _all_exempt(tally: Tally, evidence: NamespaceEvidence) -> bool:
+    """Say whether there is nobody here to be judged: every workload that reports tell of is exempted."""
+    return (
+        tally.judged_count == 0
+        and 0 < tally.judged_workload_count <= evidence.exempt.workload_count
+        and tally.judged_workload_count >= evidence.reportable_count
+    )
+
+
 def _second(at: datetime) -> datetime:
     # Reports carry whole seconds (kyverno-facts 5.16).
     return at.replace(microsecond=0)
@@ -300,27 +336,34 @@ def _reports(evidence: NamespaceEvidence) -> Gate:
     tally = evidence.tally
     if tally is None:
         return Gate(GateId.REPORTS, GateOutcome.UNKNOWN, None, "No report of this policy here yet.")
-    count = tally.failing_workload_count
+    count = max(tally.failing_workload_count - evidence.exempt.report_count, 0)
     if count:
-        sentence = f"Reports name {_workloads(count)} that would be refused."
+        sentence = f"Reports name {_workloads(count)} that would be refused.{evidence.also_exempt}"
         return Gate(GateId.REPORTS, GateOutcome.FAIL, count, sentence, tally.newest_at)
-    return Gate(GateId.REPORTS, GateOutcome.PASS, 0, "No report fails.", tally.newest_at)
+    sentence = f"No report fails.{evidence.also_exempt}"
+    return Gate(GateId.REPORTS, GateOutcome.PASS, 0, sentence, tally.newest_at)
 
 
 def _posture(cluster: ClusterEvidence, evidence: NamespaceEvidence) -> Gate:
     if not evidence.is_judged:
         sentence = "Not judged under these parameters yet: collect again."
         return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, None, sentence, note="not judged yet")
-    count = evidence.posture_failing_count
+    count = max(evidence.posture_failing_count - evidence.exempt.posture_count, 0)
     if count:
-        sentence = f"{_workloads(count).capitalize()} would be refused, idle ones included."
+        refused = f"{_workloads(count).capitalize()} would be refused, idle ones included."
+        sentence = f"{refused}{evidence.also_exempt}"
         return Gate(GateId.POSTURE, GateOutcome.FAIL, count, sentence, cluster.collected_at)
     if evidence.unreadable_count:
         count = evidence.unreadable_count
         objects = "1 object" if count == 1 else f"{count} objects"
         sentence = f"{objects} here could not be read; the last collection names what."
         return Gate(GateId.POSTURE, GateOutcome.UNKNOWN, count, sentence, cluster.collected_at)
-    sentence = f"All {evidence.workload_count} workloads meet the controls, idle ones included."
+    others = evidence.workload_count - evidence.exempt.workload_count
+    sentence = (
+        f"All {others} workloads meet the controls, idle ones included.{evidence.also_exempt}"
+    )
+    if evidence.exempt.workload_count and others <= 0:
+        sentence = f"No workload here is to meet the controls.{evidence.also_exempt}"
     if evidence.workload_count == 0:
         sentence = "There is no workload here."
     return Gate(GateId.POSTURE, GateOutcome.PASS, 0, sentence, cluster.collected_at)
@@ -334,9 +377,11 @@ def _rehearsal(
         sentence = "Not rehearsed yet."
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, sentence)
     at = rehearsal.finished_at
-    if rehearsal.refused_count:
-        count = rehearsal.refused_count
-        sentence = f"In the rehearsal the engine would refuse {_workloads(count)}."
+    exempted = evidence.exempt.refused_count
+    if count := max(rehearsal.refused_count - exempted, 0):
+        sentence = (
+            f"In the rehearsal the engine would refuse {_workloads(count)}.{evidence.also_exempt}"
+        )
         return Gate(GateId.REHEARSAL, GateOutcome.FAIL, count, sentence, at)
     if rehearsal.unjudged_count:
         count = rehearsal.unjudged_count
@@ -344,7 +389,8 @@ def _rehearsal(
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, count, sentence, at)
     if now - at > valid or (policy.changed_at and rehearsal.started_at < policy.changed_at):
         return Gate(GateId.REHEARSAL, GateOutcome.UNKNOWN, None, "The rehearsal is old.", at)
-    sentence = f"The engine admitted {_workloads(rehearsal.workload_count)}."
+    admitted = rehearsal.workload_count - exempted
+    sentence = f"The engine admitted {_workloads(admitted)}.{evidence.also_exempt}"
     return Gate(GateId.REHEARSAL, GateOutcome.PASS, 0, sentence, at)
 
 

@@ -23,6 +23,11 @@ from policies.models.observed import (
     PostureTally,
     ResultTally,
 )
+from policies.models.observed_exception import (
+    ExceptionNeed,
+    ObservedController,
+    ObservedException,
+)
 from policies.models.profile import Profile, ProfileVersion
 from policies.models.rehearsal import Rehearsal, RehearsedWorkload
 from policies.models.rollout import Rollout, RolloutStep
@@ -35,10 +40,13 @@ __all__ = [
     "DeclaredPool",
     "DeclaredProfile",
     "DesiredRevision",
+    "ExceptionNeed",
     "ExceptionRequest",
     "Flip",
     "Grant",
     "KindSnapshot",
+    "ObservedController",
+    "ObservedException",
     "ObservedNamespace",
     "ObservedNode",
     "ObservedOperator",

@@ -155,6 +155,8 @@ class ObservedResult(models.Model):
     uid = models.CharField(max_length=64)
     top_kind = models.CharField(max_length=63)
     top_name = models.CharField(max_length=253)
+    exceptions = models.JSONField(default=list)
+    """Names, without namespace, of the exceptions that made this a skip."""
     content_hash = models.CharField(max_length=32)
 
     class Meta:

@@ -18,6 +18,7 @@ from policies.cluster.gateway import (
 from policies.domain.judges import Judge
 from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
+    NOBODY_EXEMPT,
     ClusterEvidence,
     NamespaceEvidence,
     NamespaceVerdict,
@@ -38,7 +39,8 @@ from policies.models import (
     ResultTally,
     Variant,
 )
-from policies.queries.specs import OBJECT_KINDS, current_revisions, written_judge
+from policies.queries.exempted import load_exempt_evidence
+from policies.queries.specs import OBJECT_KINDS, current_revisions, last_rewritten, written_judge
 
 POLICY_KINDS: dict[str, tuple[str, ...]] = {
     Target.CLUSTER_POLICY.value: (CLUSTER_POLICIES.full_name,),
@@ -121,10 +123,13 @@ def load_evidence(
     snapshots = _snapshots(cluster_ids)
     observed = list(ObservedPolicy.objects.filter(cluster_id__in=cluster_ids).defer("manifest"))
     revisions = current_revisions(variants)
+    rewritten = last_rewritten(variants)
     asked = {v.pk: written_judge(v, revisions.get(v.pk)) for v in variants} | dict(judges or {})
     return Evidence(
         clusters={v.pk: _cluster(v, snapshots) for v in variants},
-        policies={v.pk: _policy(v, observed, revisions.get(v.pk)) for v in variants},
+        policies={
+            v.pk: _policy(v, observed, revisions.get(v.pk), rewritten.get(v.pk)) for v in variants
+        },
         namespaces=_namespaces(variants, asked, cluster_ids, namespaces),
     )
 
@@ -175,7 +180,10 @@ def _judging_by_itself(evidence: ClusterEvidence) -> ClusterEvidence:
 
 
 def _policy(
-    variant: Variant, observed: list[ObservedPolicy], revision: DesiredRevision | None
+    variant: Variant,
+    observed: list[ObservedPolicy],
+    revision: DesiredRevision | None,
+    rewritten: datetime | None,
 ) -> PolicyEvidence:
     ours = {
         policy.name: policy
@@ -184,10 +192,18 @@ def _policy(
         and policy.kind in OBJECT_KINDS[variant.target]
         and policy.variant_name == variant.name
     }
-    changes = (p.changed_at for p in ours.values() if p.role in AUDITING_ROLES)
+    drifted = has_drifted({name: p.digest for name, p in ours.items()}, revision)
+    changes = (
+        # Who is exempt comes and goes in a native policy, and makes no evidence about anybody else older.
+        min(p.changed_at, rewritten)
+        if rewritten and not drifted and p.role == ObjectRole.AUDIT
+        else p.changed_at
+        for p in ours.values()
+        if p.role in AUDITING_ROLES
+    )
     return PolicyEvidence(
         exists=variant.name in ours,
-        drifted=has_drifted({name: p.digest for name, p in ours.items()}, revision),
+        drifted=drifted,
         changed_at=max(changes, default=None),
         is_native=variant.target == Target.NATIVE,
     )
@@ -211,6 +227,7 @@ def _namespaces(
     tallies = _result_tallies(cluster_ids, names)
     postures = _posture_tallies(cluster_ids, names)
     rehearsals = last_rehearsals(variants, names)
+    exempt = load_exempt_evidence(variants, judges, SOURCE, names)
     by_cluster: dict[int, list[ObservedNamespace]] = {}
     for row in observed:
         by_cluster.setdefault(row.cluster_id, []).append(row)
@@ -221,8 +238,9 @@ def _namespaces(
         of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
         for row in by_cluster.get(variant.cluster_id, []):
             rehearsal = rehearsals.get((variant.pk, row.name))
-            found[variant.pk, row.name] = _namespace(
-                row, judge, of_policy.get(row.name), of_judge, rehearsal
+            evidence = _namespace(row, judge, of_policy.get(row.name), of_judge, rehearsal)
+            found[variant.pk, row.name] = replace(
+                evidence, exempt=exempt.get((variant.pk, row.name), NOBODY_EXEMPT)
             )
     return found
 

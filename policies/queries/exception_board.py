@@ -20,7 +20,7 @@ from policies.queries.exceptions import (
     part_of_board,
     related,
 )
-from policies.queries.foreign_exceptions import ForeignRow, foreign_matching, foreign_row
+from policies.queries.foreign_exceptions import ForeignRow, foreign_matching, foreign_rows
 from policies.queries.reach import Reach
 
 OWN_PARTS = (
@@ -72,7 +72,7 @@ def load_board(wanted: BoardFilter, *, reach: Reach, user_id: int | None, now: d
     return Board(
         counts=counts,
         rows=() if is_foreign else _rows(found, wanted.show, part, which),
-        foreign=tuple(foreign_row(row) for row in strangers[part]) if is_foreign else (),
+        foreign=foreign_rows(strangers[part]) if is_foreign else (),
         total_count=total,
         page=page,
         page_count=pages,

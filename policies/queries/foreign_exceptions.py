@@ -1,14 +1,16 @@
 """PolicyExceptions on clusters that secprof did not make: what they exempt, as far as that can be said."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from policies.domain.exceptions import ExceptionKind
 from policies.domain.plans import Manifest
 from policies.models import ObservedException, ObservedNamespace, Variant
+from policies.queries.exception_support import heeded_by_clusters
 from policies.queries.exceptions import BoardFilter
 from policies.queries.reach import Reach
 
@@ -71,8 +73,16 @@ def foreign_matching(wanted: BoardFilter, *, reach: Reach) -> QuerySet[ObservedE
     return rows.order_by("has_conditions", "cluster__name", "namespace", "name")
 
 
-def foreign_row(row: ObservedException) -> ForeignRow:
-    """Make one row; its cluster must come with it."""
+def foreign_rows(rows: Iterable[ObservedException]) -> tuple[ForeignRow, ...]:
+    """Make rows of some, which come with their clusters, in one query."""
+    found = list(rows)
+    homes = heeded_by_clusters({(row.cluster_id, ExceptionKind(row.group)) for row in found})
+    return tuple(
+        _row(row, homes[row.cluster_id, ExceptionKind(row.group)].namespace) for row in found
+    )
+
+
+def _row(row: ObservedException, agreed: str) -> ForeignRow:
     return ForeignRow(
         id=row.pk,
         cluster=row.cluster.name,
@@ -82,7 +92,7 @@ def foreign_row(row: ObservedException) -> ForeignRow:
         policies=tuple(row.policies),
         exempts_everything=not row.has_conditions,
         reaches=None if row.reaches is None else tuple(row.reaches),
-        lies_elsewhere=row.namespace != settings.SECPROF_EXCEPTION_NAMESPACE,
+        lies_elsewhere=row.namespace != agreed,
         expires_at=row.expires_at,
     )
 
@@ -93,13 +103,13 @@ def adopted_name(row: ObservedException) -> str:
 
 
 def foreign_page(row: ObservedException, *, reach: Reach) -> ForeignPage:
-    """Load one of them, in two queries."""
+    """Load one of them, in three queries."""
     known = reach.variants().filter(cluster_id=row.cluster_id).order_by("name")
     spaces = reach.namespaces().filter(cluster_id=row.cluster_id, is_system=False)
     if row.reaches is not None:
         spaces = spaces.filter(name__in=row.reaches)
     return ForeignPage(
-        row=foreign_row(row),
+        row=foreign_rows([row])[0],
         cluster_id=row.cluster_id,
         manifest=row.manifest,
         variants=tuple((v.pk, v.name) for v in known if _names(row, v)),

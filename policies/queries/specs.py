@@ -5,6 +5,7 @@ The two differ from an edit until the next install. Only the written one may be 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from django.db.models import Max, Q
 
@@ -74,6 +75,25 @@ def current_revisions(variants: Sequence[Variant]) -> dict[int, DesiredRevision]
         match |= Q(variant_id=variant_id, number=number)
     found = DesiredRevision.objects.filter(match).select_related("compiled_from")
     return {r.variant_id: r for r in found}
+
+
+def last_rewritten(variants: Sequence[Variant]) -> dict[int, datetime]:
+    """Say when the policy of each native variant was last written for another reason than whom it exempts."""
+    native = [v.pk for v in variants if v.target == Target.NATIVE]
+    if not native:
+        return {}
+    steps = (
+        RolloutStep.objects.filter(
+            rollout__variant__in=native,
+            rollout__flip__exception=None,
+            kind=StepKind.APPLY,
+            status=StepStatus.DONE,
+            object_kind=Target.NATIVE.value,
+        )
+        .values("rollout__variant_id")
+        .annotate(at=Max("finished_at"))
+    )
+    return {row["rollout__variant_id"]: row["at"] for row in steps}
 
 
 def written_spec(variant: Variant, current: DesiredRevision | None) -> VariantSpec:

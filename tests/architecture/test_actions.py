@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "policies" / "actions"
-READS = {"flips.preview"}
+READS = {"exceptions.preview_exception", "flips.preview"}
 """Takes an actor and changes nothing."""
 INSIDE = {"flips.mark_stale", "starting.supersede_active_rollout", "audit.record"}
 """Steps of another action, which asked already."""
@@ -56,6 +56,8 @@ def test_actions_are_found_where_they_are() -> None:
     assert {
         "clusters.add_cluster",
         "collection.collect",
+        "exception_ends.end",
+        "exceptions.approve",
         "flips.approve",
         "rehearsals.request_rehearsal",
         "variants.create_variant",

@@ -9,15 +9,18 @@ import pytest
 
 from policies.actions.live import despite_conflicts
 from policies.cluster.errors import ClusterError, NotFound, RejectedByAdmission
-from policies.cluster.gateway import NATIVE_POLICIES, Manifest, Resource, Verb, Write
+from policies.cluster.gateway import DEPLOYMENTS, NATIVE_POLICIES, Manifest, Resource, Verb, Write
 from policies.domain.controls import Control
+from policies.domain.engines import Component, read_settings
 from policies.domain.exceptions import (
     EXCEPTION_VERSIONS,
     CompiledException,
+    ExceptionKind,
     Identity,
     compile_exception,
     exception_digest,
     exception_kind,
+    exception_support,
     exempt_pods,
 )
 from policies.domain.exemptions import Exemption, WorkloadName
@@ -389,6 +392,19 @@ def test_reports_say_skip_for_the_exempted_and_fail_for_those_beside_them(place:
         assert result.exceptions == (name,)
         assert f"{place.lies_in}/{name}" in result.message
         assert result.message.startswith("rule is skipped due to policy exception")
+
+
+def test_settings_of_the_engine_tell_that_exceptions_count(cluster: Cluster) -> None:
+    found = (read_settings(item) for item in cluster.items(DEPLOYMENTS, "kyverno"))
+    controllers = tuple(settings for settings in found if settings)
+    if not controllers:
+        pytest.skip("There is no Deployment of Kyverno's here.")
+
+    assert {each.component for each in controllers} == set(Component)
+    for kind in ExceptionKind:
+        support = exception_support(controllers, kind, "anywhere")
+        assert (support.honoured, support.in_reports) == (True, True)
+        assert support.namespaces is None
 
 
 def test_exceptions_cannot_be_written_while_the_engine_is_down(place: Place) -> None:

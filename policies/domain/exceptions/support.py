@@ -7,6 +7,7 @@ that they leave out is stored and does nothing.
 from dataclasses import dataclass
 
 from policies.domain.engines import (
+    EXCEPTION_NAMESPACE_FLAG,
     EXCEPTIONS_FLAG,
     Component,
     ControllerSettings,
@@ -14,7 +15,6 @@ from policies.domain.engines import (
 )
 from policies.domain.exceptions.records import ExceptionKind
 
-NAMESPACE = "--exceptionNamespace"
 EVERY = "*"
 _ON_BY_DEFAULT = ((1, 11), (1, 12))
 _EMPTY_MEANS_NONE_SINCE = (1, 13)
@@ -103,7 +103,7 @@ def _reach(
         return _unlisted(settings, kind, where, namespace)
     if allowed is None or namespace in allowed:
         return _Reach(True, allowed, "")
-    advice = f"{NAMESPACE} of {where} is {allowed[0]}: put the exception there, or set {NAMESPACE}={namespace}."
+    advice = f"{EXCEPTION_NAMESPACE_FLAG} of {where} is {allowed[0]}: put the exception there, or set {EXCEPTION_NAMESPACE_FLAG}={namespace}."
     return _Reach(False, allowed, advice)
 
 
@@ -111,11 +111,13 @@ def _unlisted(
     settings: ControllerSettings, kind: ExceptionKind, where: str, namespace: str
 ) -> _Reach:
     if not _knows_namespace(settings) or settings.version is None:
-        return _Reach(None, (), f"{NAMESPACE} of {where}, or its version, could not be read.")
+        return _Reach(
+            None, (), f"{EXCEPTION_NAMESPACE_FLAG} of {where}, or its version, could not be read."
+        )
     if kind is ExceptionKind.CEL:
-        advice = f"This Kyverno takes {EVERY} for the name of a namespace: set {NAMESPACE}={namespace} in {where}."
+        advice = f"This Kyverno takes {EVERY} for the name of a namespace: set {EXCEPTION_NAMESPACE_FLAG}={namespace} in {where}."
     else:
-        advice = f"Set {NAMESPACE}={namespace} in {where}; without it Kyverno loads no exception."
+        advice = f"Set {EXCEPTION_NAMESPACE_FLAG}={namespace} in {where}; without it Kyverno loads no exception."
     return _Reach(False, (), advice)
 
 
@@ -138,12 +140,14 @@ _TRUTH = {
 
 
 def _knows_namespace(settings: ControllerSettings) -> bool:
-    return settings.flags is not None and "$(" not in settings.flags.get(NAMESPACE, "")
+    return settings.flags is not None and "$(" not in settings.flags.get(
+        EXCEPTION_NAMESPACE_FLAG, ""
+    )
 
 
 def _allowed(settings: ControllerSettings, kind: ExceptionKind) -> tuple[str, ...] | None:
     """Give the namespaces whose exceptions a controller reads; None for all, empty for none or unknown."""
-    stated = (settings.flags or {}).get(NAMESPACE, "")
+    stated = (settings.flags or {}).get(EXCEPTION_NAMESPACE_FLAG, "")
     if not _knows_namespace(settings):
         return ()
     if kind is ExceptionKind.KYVERNO:

@@ -10,7 +10,7 @@ from policies.domain.authority import Actor, Grant, Role, Scope
 from policies.domain.exemptions import ExceptionWish, WorkloadName
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.domain.objects import WorkloadKind
-from policies.models import ExceptionRequest, Flip, Rollout, Variant
+from policies.models import AuditEvent, ExceptionRequest, Flip, Rollout, Variant
 from tests.world import BAD, World, deployment, kyverno
 
 FTP = WorkloadName(WorkloadKind.DEPLOYMENT, "ftp")
@@ -128,3 +128,9 @@ def enforced(world: World, target: str) -> Variant:
         is RolloutStatus.PROVEN
     )
     return variant
+
+
+def trail(row: ExceptionRequest) -> list[str]:
+    """What the trail says of it, in order."""
+    found = AuditEvent.objects.filter(exception_id=str(row.pk)).order_by("pk")
+    return list(found.values_list("verb", flat=True))

@@ -1,14 +1,18 @@
 """Exceptions on the sandbox, for every kind of policy: put into force, ended, and proven each time."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from policies.actions import exception_ends, exception_rollouts, exceptions, flips
+from policies.actions import exception_rollouts, exceptions
 from policies.actions.errors import Refused
-from policies.domain.lifecycle import ExceptionStatus, FlipStatus, FlipVerb, RolloutStatus
-from policies.models import AuditEvent, DesiredRevision, ExceptionRequest, Stage, Variant
+from policies.domain.lifecycle import (
+    ExceptionStatus,
+    FlipStatus,
+    FlipVerb,
+    RolloutStatus,
+)
+from policies.models import AuditEvent, ExceptionRequest, Stage, Variant
 from policies.queries.evidence import has_drifted
 from policies.queries.specs import current_revisions
 from tests.integration.actions.conftest import SandboxWorld
@@ -24,8 +28,8 @@ from tests.integration.actions.excepting import (
     in_force,
     last_flip,
     owner_of,
+    trail,
 )
-from tests.world import BAD, deployment
 
 pytestmark = pytest.mark.django_db
 
@@ -33,11 +37,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _heeding(world: SandboxWorld) -> None:
     heed(world)
-
-
-def trail(row: ExceptionRequest) -> list[str]:
-    found = AuditEvent.objects.filter(exception_id=str(row.pk)).order_by("pk")
-    return list(found.values_list("verb", flat=True))
 
 
 def steps(row: ExceptionRequest) -> list[tuple[str, str]]:
@@ -119,7 +118,7 @@ def test_later_flips_keep_what_is_exempt(world: SandboxWorld, target: str) -> No
     for flip in (
         lambda: world.flip(variant, FlipVerb.ENFORCE, "team-b", override="agreed"),
         lambda: world.flip(
-            world.edit(variant, excluded_labels={"legacy": "yes"}), FlipVerb.INSTALL, override="yes"
+            world.edit(variant, message="Ask the platform team."), FlipVerb.INSTALL, override="yes"
         ),
         lambda: world.roll_back(variant, "team-b"),
     ):

@@ -13,6 +13,15 @@ from policies.actions.collection import RUN_IS_LOST_AFTER
 from policies.domain.lifecycle import FlipStatus, FlipVerb
 from policies.models import Cluster, CollectionRun, Rehearsal
 from tests.integration.actions.conftest import SandboxWorld
+from tests.integration.actions.excepting import (
+    FTP,
+    MAIL,
+    approved,
+    asked,
+    heed,
+    in_force,
+    trail,
+)
 from tests.integration.actions.watched import Hand
 
 pytestmark = pytest.mark.django_db
@@ -150,3 +159,54 @@ def test_expire_lets_old_requests_lapse(world: SandboxWorld) -> None:
 
     flip.refresh_from_db()
     assert flip.status == FlipStatus.LAPSED
+
+
+def test_reconcile_and_carry_out_take_an_exception_as_far_as_it_goes(
+    world: SandboxWorld,
+    sent: Sent,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    heed(world)
+    variant = world.installed("ClusterPolicy")
+    flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-b", override="agreed"))
+    row = approved(world, asked(world, variant))
+    world.run(flip)
+    sent.clear()
+
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            tasks.reconcile()
+    message = (dispatch.CARRY_OUT_EXCEPTION, {"exception_id": str(row.pk)})
+    assert sent == [message, message]
+    for _, arguments in list(sent):
+        tasks.carry_out_exception(**arguments, extra="ignored")
+
+    assert row.flips.count() == 1
+    tasks.run_rollout(rollout_id=str(row.flips.get().rollout.pk))
+    row.refresh_from_db()
+    assert row.status == "in-force"
+
+
+def test_expire_lapses_ends_and_announces_each_once(
+    world: SandboxWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heed(world)
+    variant = world.installed("ClusterPolicy")
+    ended, near = (in_force(world, variant, each) for each in (FTP, MAIL))
+    unanswered = asked(world, variant)
+    now = world.now()
+    for row, left in ((ended, -1), (near, 24)):
+        type(row).objects.filter(pk=row.pk).update(
+            approved_ends_at=now + timedelta(hours=left), in_force_at=now - timedelta(days=3)
+        )
+    type(unanswered).objects.filter(pk=unanswered.pk).update(lapses_at=now - timedelta(hours=1))
+
+    tasks.expire()
+    tasks.expire()
+
+    verbs = {row.pk: trail(row)[-1] for row in (ended, near, unanswered)}
+    assert verbs == {
+        ended.pk: "exception.expired",
+        near.pk: "exception.expiry_announced",
+        unanswered.pk: "exception.lapsed",
+    }

@@ -172,7 +172,7 @@ def test_matrix_costs_the_same_whatever_the_size(
         variant = factories.installed(made, name)
         factories.judged(variant, names)
 
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         load(made, **wanted)
 
 

@@ -1,4 +1,4 @@
-"""The states of flips and rollouts: every status has its row, and every other way is closed."""
+"""The states of flips, exceptions and rollouts: every status has its row, and every other way is closed."""
 
 from itertools import product
 
@@ -6,17 +6,20 @@ import pytest
 
 from policies.domain.lifecycle import (
     ACTIVE_ROLLOUT_STATUSES,
+    EXCEPTION_TRANSITIONS,
     FLIP_TRANSITIONS,
     OPEN_FLIP_STATUSES,
     ROLLOUT_TRANSITIONS,
+    ExceptionStatus,
     FlipStatus,
     RolloutStatus,
     WrongState,
+    check_exception,
     check_flip,
     flips_that_may_become,
 )
 
-F, R = FlipStatus, RolloutStatus
+E, F, R = ExceptionStatus, FlipStatus, RolloutStatus
 
 FLIP_WAYS = {
     (F.REQUESTED, F.APPROVED),
@@ -36,8 +39,30 @@ FLIP_WAYS = {
 }
 
 
+EXCEPTION_WAYS = {
+    (E.DRAFT, E.REQUESTED),
+    (E.DRAFT, E.WITHDRAWN),
+    (E.REQUESTED, E.APPROVED),
+    (E.REQUESTED, E.DECLINED),
+    (E.REQUESTED, E.WITHDRAWN),
+    (E.REQUESTED, E.LAPSED),
+    (E.APPROVED, E.REQUESTED),
+    (E.APPROVED, E.IN_FORCE),
+    (E.APPROVED, E.FAILED),
+    (E.APPROVED, E.WITHDRAWN),
+    (E.APPROVED, E.ENDING),
+    (E.APPROVED, E.ENDED),
+    (E.IN_FORCE, E.ENDING),
+    (E.FAILED, E.APPROVED),
+    (E.FAILED, E.ENDING),
+    (E.FAILED, E.ENDED),
+    (E.ENDING, E.ENDED),
+}
+
+
 def test_every_status_has_its_row_in_the_tables() -> None:
     assert set(FLIP_TRANSITIONS) == set(FlipStatus)
+    assert set(EXCEPTION_TRANSITIONS) == set(ExceptionStatus)
     assert set(ROLLOUT_TRANSITIONS) == set(RolloutStatus)
 
 
@@ -48,6 +73,17 @@ def test_check_flip_allows_the_known_ways_alone(current: FlipStatus, wanted: Fli
     else:
         with pytest.raises(WrongState, match=f"is {current}; it cannot become {wanted}"):
             check_flip(current, wanted)
+
+
+@pytest.mark.parametrize(("current", "wanted"), [*product(ExceptionStatus, ExceptionStatus)])
+def test_check_exception_allows_the_known_ways_alone(
+    current: ExceptionStatus, wanted: ExceptionStatus
+) -> None:
+    if (current, wanted) in EXCEPTION_WAYS:
+        check_exception(current, wanted)
+    else:
+        with pytest.raises(WrongState, match=f"is {current}; it cannot become {wanted}"):
+            check_exception(current, wanted)
 
 
 @pytest.mark.parametrize("wanted", FlipStatus)

@@ -11,6 +11,7 @@ from policies.domain.readiness import (
     HARD_GATES,
     INSTALL_GATES,
     ClusterEvidence,
+    ExemptEvidence,
     GateId,
     GateOutcome,
     NamespaceEvidence,
@@ -339,3 +340,77 @@ def test_install_asks_what_the_parameters_would_do_where_they_are_enforced(
 
     assert verdict.verdict is expected
     assert {gate.id for gate in verdict.gates} == set(INSTALL_GATES)
+
+
+def test_exempted_workloads_neither_fail_nor_pass() -> None:
+    tally = replace(TALLY, fail_count=1, failing_workload_count=1)
+    evidence = replace(
+        NAMESPACE,
+        tally=tally,
+        posture_failing_count=1,
+        rehearsal=replace(REHEARSAL, refused_count=1),
+        exempt=ExemptEvidence(1, 1, 1, 1),
+    )
+
+    found = assess(namespace=evidence)
+
+    assert found.verdict is Verdict.READY
+    assert found.gate(GateId.REPORTS).sentence == "No report fails. 1 exempted."
+    assert found.gate(GateId.POSTURE).sentence == (
+        "All 1 workloads meet the controls, idle ones included. 1 exempted."
+    )
+    assert found.gate(GateId.REHEARSAL).sentence == "The engine admitted 1 workload. 1 exempted."
+
+
+def test_exempted_workloads_hide_no_other() -> None:
+    evidence = replace(
+        NAMESPACE,
+        tally=replace(TALLY, failing_workload_count=2),
+        posture_failing_count=2,
+        rehearsal=replace(REHEARSAL, refused_count=2),
+        exempt=ExemptEvidence(1, 1, 1, 1),
+    )
+
+    found = assess(namespace=evidence)
+
+    assert found.verdict is Verdict.BLOCKED
+    gates = [found.gate(g) for g in (GateId.REPORTS, GateId.POSTURE, GateId.REHEARSAL)]
+    assert [gate.number for gate in gates] == [1, 1, 1]
+    assert all(gate.sentence.endswith(" 1 exempted.") for gate in gates)
+
+
+def test_namespace_where_all_are_exempted_is_ready_by_its_skips() -> None:
+    skips = replace(
+        TALLY, pass_count=0, skip_count=4, judged_workload_count=2, newest_at=None, oldest_at=None
+    )
+    evidence = replace(
+        NAMESPACE, tally=skips, posture_failing_count=2, exempt=ExemptEvidence(2, 2, 0, 0)
+    )
+
+    found = assess(namespace=evidence)
+
+    assert found.gate(GateId.RESULTS).outcome is GateOutcome.PASS
+    assert found.gate(GateId.RESULTS).sentence == (
+        "Reports skip 2 workloads, exempted one and all."
+    )
+    assert found.gate(GateId.POSTURE).sentence == (
+        "No workload here is to meet the controls. 2 exempted."
+    )
+    assert found.verdict is Verdict.READY
+
+
+@pytest.mark.parametrize(
+    ("judged", "exempted"),
+    [
+        (0, 2),  # nobody was judged yet
+        (1, 2),  # nor everybody
+        (2, 1),  # nor is everybody exempted
+    ],
+)
+def test_namespace_where_reports_only_skip_is_unknown_unless_all_are_exempted(
+    judged: int, exempted: int
+) -> None:
+    skips = replace(TALLY, pass_count=0, judged_workload_count=judged, oldest_at=None)
+    evidence = replace(NAMESPACE, tally=skips, exempt=ExemptEvidence(exempted, 0, 0, 0))
+
+    assert assess(namespace=evidence).gate(GateId.RESULTS).outcome is GateOutcome.UNKNOWN
