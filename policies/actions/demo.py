@@ -13,8 +13,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from policies.actions import collection, flips, rehearsals, rollouts, variants
+from policies.actions.demo_exceptions import tell_exceptions
 from policies.actions.errors import Busy, Refused
-from policies.domain.authority import Actor, Role, everywhere
+from policies.domain.authority import Actor, Role, Scope
+from policies.domain.authority import Grant as DomainGrant
 from policies.domain.library import Target, Template
 from policies.domain.library.records import APPARMOR, CONFINED_PODS, SECCOMP
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus
@@ -34,6 +36,8 @@ from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.verdicts import verdicts
 
 PROOF_PAUSE = 0.01
+OWNED = "team=web"
+"""The namespaces that the demo's owner owns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +105,18 @@ KYVERNO_STORY = (
 
 
 def make_people(password: str) -> dict[Role, Actor]:
-    """Make one user for each role, named like the role, and give each this password."""
+    """Make one user for each role, named like the role, and give each this password; the owner owns one team's part."""
     people = {}
     for role in Role:
         user, _ = User.objects.get_or_create(username=role.value)
         user.set_password(password)
         user.save(update_fields=["password"])
+        scope = Scope(selector=OWNED) if role is Role.OWNER else Scope()
         if not Grant.objects.filter(user=user).exists():
-            Grant.objects.create(user=user, role=role.value, granted_at=timezone.now())
-        people[role] = Actor(role.value, user.pk, everywhere(role))
+            Grant.objects.create(
+                user=user, role=role.value, selector=scope.selector, granted_at=timezone.now()
+            )
+        people[role] = Actor(role.value, user.pk, frozenset({DomainGrant(role, scope)}))
     return people
 
 
@@ -124,6 +131,7 @@ def tell(
         teller.look_around(name)
     for wanted in story:
         teller.enforce(wanted)
+    tell_exceptions(people, say)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ class FlipPage:
     """One flip with its frozen plan."""
 
     id: UUID
+    exception_id: UUID | None
+    """What it carries out or ends; None for every other flip."""
     variant_id: int
     variant: str
     cluster_id: int
@@ -166,6 +168,7 @@ def flip_page(flip: Flip, *, reach: Reach) -> FlipPage:
     plan = seen_plan(Plan.from_json(flip.plan), cluster_id=flip.variant.cluster_id, reach=reach)
     return FlipPage(
         id=flip.pk,
+        exception_id=flip.exception_id,
         variant_id=flip.variant_id,
         variant=flip.variant.name,
         cluster_id=flip.variant.cluster_id,

@@ -98,7 +98,7 @@ def load_review(
     judged = verdicts(variants=[variant], reach=reach, now=now, namespaces=[namespace.name])
     situation = load_situation([variant], reach=reach, namespaces=[namespace.name])
     verdict = judged[variant.pk, namespace.name]
-    workloads = _workloads(variant, namespace.name, written_judges([variant])[variant.pk])
+    workloads = reviewed_workloads(variant, namespace.name)
     return Review(
         cell=situation.cell(variant.pk, verdict, is_system=namespace.is_system),
         namespace=namespace.name,
@@ -109,7 +109,9 @@ def load_review(
     )
 
 
-def _workloads(variant: Variant, namespace: str, judge: Judge) -> list[ReviewedWorkload]:
+def reviewed_workloads(variant: Variant, namespace: str) -> list[ReviewedWorkload]:
+    """List the top-level workloads of a namespace with the three opinions on each, by kind and name."""
+    judge = written_judges([variant])[variant.pk]
     rows: dict[Key, list[ObservedWorkload]] = {}
     for row in ObservedWorkload.objects.filter(
         cluster_id=variant.cluster_id, namespace=namespace

@@ -65,6 +65,21 @@ def clock(at: datetime | None) -> SafeString:
     )
 
 
+@register.simple_tag
+def day(at: datetime | None, nothing: str = "never") -> SafeString:
+    """Give a day, with how far away it is on demand."""
+    if at is None:
+        return format_html('<span class="none">{}</span>', nothing)
+    exact = at.astimezone(timezone.get_default_timezone())
+    return format_html(
+        '<time datetime="{}" title="{}, {}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        f"{exact:%H:%M} UTC",
+        words.ago(at, timezone.now()),
+        words.day(exact),
+    )
+
+
 @register.filter
 def figure(number: int | None) -> str:
     """Write a count with separators; nothing for None."""

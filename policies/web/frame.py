@@ -1,5 +1,6 @@
 """What stands on every page: sections, who am I, clusters to switch to, the chosen theme. A context processor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,9 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from policies.domain.authority import EVERYTHING, Act, Actor, denial
+from policies.queries import exceptions
 from policies.queries.flips import waiting_count
+from policies.queries.reach import Reach
 from policies.web.actors import actor_of, seen_by
 
 THEMES = ("system", "light", "dark")
@@ -29,6 +32,7 @@ _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review", "validation")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
+    ("Exceptions", "policies:exceptions", "diamond", ("exception",)),
     ("Policies", "policies:variants", "page", ("variant", "polic")),
     ("Posture", "policies:posture", "layers", ("posture",)),
     ("Profiles", "policies:profiles", "lock", ("profile",)),
@@ -54,7 +58,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         **values,
         "actor": actor,
         "actor_roles": _roles(actor),
-        "sections": _sections(actor, name, waiting_count(reach=reach, by_user_id=actor.user_id)),
+        "sections": _sections(actor, name, _waiting(reach, actor.user_id)),
         "all_clusters": tuple(reach.clusters().values_list("name", flat=True)),
     }
 
@@ -66,11 +70,19 @@ def _roles(actor: Actor) -> str:
     return ", ".join(sorted(actor.roles)) + on
 
 
-def _sections(actor: Actor, url_name: str, waiting: int) -> tuple[Section, ...]:
+def _waiting(reach: Reach, user_id: int | None) -> dict[str, int]:
+    """Count what waits for a decision, by the icon of its section."""
+    return {
+        "ladder": waiting_count(reach=reach, by_user_id=user_id),
+        "diamond": exceptions.waiting_count(reach=reach, by_user_id=user_id),
+    }
+
+
+def _sections(actor: Actor, url_name: str, waiting: Mapping[str, int]) -> tuple[Section, ...]:
     if not actor.grants:
         return ()
     shown = _SECTIONS if denial(actor, Act.GRANT_ROLES) else (*_SECTIONS, _GRANTS)
     return tuple(
-        Section(title, to, icon, url_name.startswith(heads), waiting if icon == "ladder" else 0)
+        Section(title, to, icon, url_name.startswith(heads), waiting.get(icon, 0))
         for title, to, icon, heads in shown
     )

@@ -52,6 +52,31 @@ _FLIPS = {
     "stale": Mark("Stale", "question", Tone.UNKNOWN),
     "superseded": Mark("Superseded", "dash", Tone.PLAIN),
 }
+_EXCEPTIONS = {
+    "draft": Mark("Draft", "dash", Tone.PLAIN),
+    "requested": Mark("Waits for a decision", "ring", Tone.WARN),
+    "approved": Mark("Approved", "half", Tone.MOTION),
+    "in-force": Mark("Exempt", "diamond", Tone.PLAIN),
+    "failed": Mark("Failed", "triangle", Tone.BAD),
+    "ending": Mark("Ending", "half", Tone.MOTION),
+    "ended": Mark("Ended", "check", Tone.PLAIN),
+    "declined": Mark("Declined", "cross", Tone.PLAIN),
+    "withdrawn": Mark("Withdrawn", "dash", Tone.PLAIN),
+    "lapsed": Mark("Lapsed", "clock", Tone.PLAIN),
+    "inert": Mark("Inert", "question", Tone.UNKNOWN),
+    "overdue": Mark("Overdue", "triangle", Tone.BAD),
+    "soon": Mark("Ends soon", "clock", Tone.WARN),
+}
+_NEEDS = {
+    "failing": Mark("Still needed", "triangle", Tone.WARN),
+    "passing": Mark("Not needed now", "check", Tone.GOOD),
+    "gone": Mark("Not there", "question", Tone.UNKNOWN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
+_FOREIGN = {
+    "everything": Mark("Exempts everything", "triangle", Tone.BAD),
+    "narrowed": Mark("Not ours", "diamond", Tone.WARN),
+}
 _ROLLOUTS = {
     "queued": Mark("Queued", "ring", Tone.MOTION),
     "running": Mark("Rolling out", "half", Tone.MOTION),
@@ -220,6 +245,9 @@ MARKS: dict[str, dict[str, Mark]] = {
     "gate": _GATES,
     "check": _CHECKS,
     "flip": _FLIPS,
+    "exception": _EXCEPTIONS,
+    "need": _NEEDS,
+    "foreign": _FOREIGN,
     "rollout": {**_FLIPS, **_ROLLOUTS},
     "step": _STEPS,
     "run": _RUNS,

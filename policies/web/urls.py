@@ -6,7 +6,10 @@ from policies.web.sign_in import views as sign_in
 from policies.web.views import (
     account,
     clusters,
+    exception_forms,
+    exceptions,
     flips,
+    foreign_exceptions,
     grants,
     home,
     inventory,
@@ -71,6 +74,31 @@ urlpatterns = [
     path("flips/<uuid:flip_id>/approve/", flips.approve, name="flip-approve"),
     path("flips/<uuid:flip_id>/decline/", flips.decline, name="flip-decline"),
     path("flips/<uuid:flip_id>/withdraw/", flips.withdraw, name="flip-withdraw"),
+    path("exceptions/", exceptions.index, name="exceptions"),
+    path("exceptions/new/", exception_forms.new, name="exception-new"),
+    path(
+        "exceptions/foreign/<int:exception_id>/",
+        foreign_exceptions.detail,
+        name="exception-foreign",
+    ),
+    path("exceptions/<uuid:exception_id>/", exceptions.detail, name="exception"),
+    path(
+        "exceptions/<uuid:exception_id>/progress/",
+        exceptions.progress,
+        name="exception-progress",
+    ),
+    path("exceptions/<uuid:exception_id>/edit/", exception_forms.edit, name="exception-edit"),
+    path("exceptions/<uuid:exception_id>/approve/", exceptions.approve, name="exception-approve"),
+    path("exceptions/<uuid:exception_id>/decline/", exceptions.decline, name="exception-decline"),
+    path(
+        "exceptions/<uuid:exception_id>/withdraw/", exceptions.withdraw, name="exception-withdraw"
+    ),
+    path(
+        "exceptions/<uuid:exception_id>/try-again/",
+        exceptions.try_again,
+        name="exception-try-again",
+    ),
+    path("exceptions/<uuid:exception_id>/end/", exceptions.end, name="exception-end"),
     path("profiles/", profiles.index, name="profiles"),
     path("profiles/new/", profile_editor.new, name="profile-new"),
     path("profiles/new/check/", profile_editor.check, name="profile-new-check"),

@@ -24,6 +24,11 @@ def ago(at: datetime, now: datetime) -> str:
     return f"{age(now - at)} ago"
 
 
+def day(at: datetime) -> str:
+    """Write a day: `12 Jan 2027`."""
+    return f"{at.day} {at:%b %Y}"
+
+
 def count_of(number: int, noun: str, plural: str = "") -> str:
     """Say `1 workload`, `1,204 workloads`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

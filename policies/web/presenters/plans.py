@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.exemptions import Exemption
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.plans import GateAnswer, Plan, PlannedObject, object_diff
 from policies.domain.readiness import HARD_GATES, GateId
 from policies.queries.plans import SeenPlan
 from policies.web.presenters.diffs import Block, diff_blocks
 from policies.web.presenters.readiness import GATE_TITLES
-from policies.web.words import count_of, listed
+from policies.web.words import count_of, day, listed
 
 _VERBS = {"create": "create", "replace": "change", "delete": "delete", "keep": "leave as it is"}
 _ROLES = {
     "audit": "Audit policy: reports and warns in every namespace, refuses nothing",
     "twin": "its twin: refuses in the enforced namespaces, nowhere else",
     "companion": "companion of the twin: refuses debug containers there",
+    "exception": "exempts the named workloads, and nothing beside them",
 }
 
 
@@ -164,6 +166,8 @@ def _gate(gate: GateAnswer) -> ShownGateAnswer:
 
 
 def _effect(plan: Plan) -> str:
+    if plan.exemption is not None:
+        return _effect_of_exception(plan, plan.exemption)
     if plan.verb is FlipVerb.INSTALL and plan.enforced_after:
         where = count_of(len(plan.enforced_after), "namespace")
         return (
@@ -184,7 +188,24 @@ def _effect(plan: Plan) -> str:
     )
 
 
+def _effect_of_exception(plan: Plan, exemption: Exemption) -> str:
+    who = count_of(len(exemption.workloads), "workload")
+    if plan.verb is FlipVerb.END_EXEMPTION:
+        return f"{who} of {exemption.namespace} will be judged again, like everything beside."
+    return (
+        f"{who} of {exemption.namespace}, and what is made of them, will not be judged by {plan.variant} until"
+        f" {day(exemption.ends_at)}. Everything beside is judged as before."
+    )
+
+
 def _proof(plan: Plan) -> str:
+    if plan.verb is FlipVerb.EXEMPT:
+        return (
+            "A bad pod of each exempt workload is admitted without a word, and one beside it is judged as before,"
+            " several times in a row."
+        )
+    if plan.verb is FlipVerb.END_EXEMPTION:
+        return "A bad pod of each workload that was exempt is judged again, several times in a row."
     if plan.verb is FlipVerb.INSTALL:
         return _proof_of_install(plan)
     if plan.verb is FlipVerb.ROLLBACK:
@@ -209,7 +230,7 @@ def _proof_of_install(plan: Plan) -> str:
 
 
 def _voided_by(plan: Plan) -> tuple[str, ...]:
-    if plan.verb is FlipVerb.ROLLBACK:
+    if plan.verb in {FlipVerb.ROLLBACK, *EXEMPTING_VERBS}:
         return ()
     found = ["somebody edits one of these objects on the cluster"]
     if plan.gates:

@@ -1,8 +1,10 @@
 """Posture in words: each container's profiles with their grade, and where each comes from."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from policies.domain.compliance import Reference
+from policies.domain.objects import WorkloadKind
 from policies.queries.posture import ContainerLine, PosturePage, Profile, WorkloadPosture
 from policies.web.presenters.controls import (
     ShownControl,
@@ -65,6 +67,8 @@ class ShownWorkload:
     controls: tuple[ShownControl, ...]
     reviews: tuple[tuple[int, str], ...]
     """Id and name of the variants that ask one of these controls."""
+    ask: str
+    """The query with which an exception is asked for; empty for what is not on top."""
     weaknesses: tuple[ShownWeakness, ...]
 
 
@@ -85,11 +89,18 @@ def _workload(workload: WorkloadPosture, page: PosturePage, kubernetes: str) -> 
         tuple(_container(c) for c in workload.containers),
         shown_controls(workload.controls, kubernetes),
         tuple((pk, name) for pk, name, controls in page.variants if failed & set(controls)),
+        _ask(workload),
         tuple(
             ShownWeakness(line.message, line.path, weakness_evidence(line.weakness, kubernetes))
             for line in workload.weaknesses
         ),
     )
+
+
+def _ask(workload: WorkloadPosture) -> str:
+    if workload.owner or workload.kind not in set(WorkloadKind):
+        return ""
+    return urlencode({"workload": f"{workload.kind}/{workload.name}"})
 
 
 def _container(line: ContainerLine) -> ShownContainer:

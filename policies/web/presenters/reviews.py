@@ -1,17 +1,21 @@
 """The review in words: each workload with its opinions, its fix, and why the three counts differ."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from urllib.parse import urlencode
 
 from policies.domain.commands import patch_command
 from policies.domain.controls import Control
+from policies.domain.objects import WorkloadKind
 from policies.domain.readiness import Gate, GateId
+from policies.queries.exceptions import ExceptionRow
 from policies.queries.offenders import Fault
 from policies.queries.reviews import Opinion, Review, ReviewedWorkload
 from policies.web.presenters.controls import control_references
 from policies.web.presenters.readiness import effect_on, workload_meta
-from policies.web.words import listed
+from policies.web.words import day, listed
 
 UNPATCHABLE = {
     "Pod": "A running pod cannot be changed: create it anew with these fields.",
@@ -49,6 +53,11 @@ class ShownWorkload:
     command: str
     """Empty when the workload cannot be patched in place."""
     hint: str
+    exempt_until: str
+    """Empty when no exception is in force for it."""
+    exception_id: str
+    ask: str
+    """The query with which its exception is asked for; empty when it cannot be named in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,15 @@ class Count:
     as_of: datetime | None
 
 
-def shown_workloads(review: Review, kubernetes: str = "") -> tuple[ShownWorkload, ...]:
-    """Word the workloads that would be refused; the cluster's version chooses what they are evidence for."""
-    return tuple(_shown(workload, review.namespace, kubernetes) for workload in review.failing)
+Exempt = Mapping[tuple[str, str], ExceptionRow]
+"""The exception in force by kind and name of its workload."""
+
+
+def shown_workloads(
+    review: Review, kubernetes: str = "", exempt: Exempt = MappingProxyType({})
+) -> tuple[ShownWorkload, ...]:
+    """Word the workloads that fail; the cluster's version chooses what they are evidence for."""
+    return tuple(_shown(w, review.namespace, kubernetes, exempt) for w in review.failing)
 
 
 def counts(review: Review) -> tuple[Count, ...]:
@@ -126,13 +141,17 @@ def _count(title: str, gate: Gate) -> Count:
     return Count(title, gate.number, gate.sentence, gate.as_of)
 
 
-def _shown(workload: ReviewedWorkload, namespace: str, kubernetes: str) -> ShownWorkload:
+def _shown(
+    workload: ReviewedWorkload, namespace: str, kubernetes: str, exempt: Exempt
+) -> ShownWorkload:
+    exception = exempt.get((workload.kind, workload.name))
+    can_be_named = workload.kind in set(WorkloadKind)
     return ShownWorkload(
         key=f"{workload.kind.lower()}-{workload.name}",
         kind=workload.kind,
         name=workload.name,
         meta=workload_meta(workload),
-        effect=effect_on(workload.kind, workload.replicas, is_suspended=workload.is_suspended),
+        effect=_effect(workload, exception),
         places=_places(workload.faults, kubernetes),
         report=workload.report,
         posture=workload.posture,
@@ -140,7 +159,16 @@ def _shown(workload: ReviewedWorkload, namespace: str, kubernetes: str) -> Shown
         patch=workload.patch,
         command=_command(workload, namespace),
         hint=_hint(workload),
+        exempt_until=day(exception.ends_at) if exception and exception.ends_at else "",
+        exception_id=str(exception.id) if exception else "",
+        ask=urlencode({"workload": f"{workload.kind}/{workload.name}"}) if can_be_named else "",
     )
+
+
+def _effect(workload: ReviewedWorkload, exception: ExceptionRow | None) -> str:
+    if exception:
+        return "admitted by an exception"
+    return effect_on(workload.kind, workload.replicas, is_suspended=workload.is_suspended)
 
 
 def _places(faults: tuple[Fault, ...], kubernetes: str) -> tuple[Place, ...]:

@@ -4,10 +4,11 @@ A row may hold anything, also what somebody has put there by hand; words are fou
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from policies.queries.trail_events import Event
 from policies.web.presenters.profiles import MECHANISM_TITLES
-from policies.web.words import listed
+from policies.web.words import day, listed
 
 _CLUSTER = {
     "added": "added the cluster {cluster}",
@@ -60,28 +61,32 @@ _ROLLOUT = {
     "prove-admitted": "sent a good pod past {variant} on {cluster}",
     "prove-neighbour": "sent a bad pod past {variant} in a neighbour on {cluster}",
     "prove-warned": "sent a bad pod past {variant} in Audit on {cluster}",
+    "prove-exempt": "sent a bad pod of an exempt workload past {variant} on {cluster}",
+    "prove-not-exempt": "sent a bad pod beside an exempt workload past {variant} on {cluster}",
+    "prove-judged": "sent a bad pod of a workload exempt before past {variant} on {cluster}",
 }
 _GRANT = {
     "given": "gave {to} the role {role} on {scope}",
     "withdrawn": "withdrew the role {role} on {scope} from {to}",
 }
 _EXCEPTION = {
-    "drafted": "drafted an exception from {variant} in {namespaces} on {cluster}",
-    "requested": "asked for an exception from {variant} in {namespaces} on {cluster}",
-    "edited": "edited the request for an exception from {variant} in {namespaces} on {cluster}",
-    "approved": "approved an exception from {variant} in {namespaces} on {cluster}",
-    "declined": "declined an exception from {variant} in {namespaces} on {cluster}",
-    "withdrawn": "withdrew the request for an exception from {variant} in {namespaces} on {cluster}",
-    "lapsed": "let the request for an exception from {variant} in {namespaces} on {cluster} lapse",
-    "in_force": "proved that an exception from {variant} is in force in {namespaces} on {cluster}",
-    "failed": "could not prove an exception from {variant} in {namespaces} on {cluster}",
-    "ending": "began to end an exception from {variant} in {namespaces} on {cluster}",
-    "ended": "ended an exception from {variant} in {namespaces} on {cluster}, and proved it",
-    "revoked": "revoked an exception from {variant} in {namespaces} on {cluster}",
-    "expired": "let an exception from {variant} in {namespaces} on {cluster} expire",
-    "expiry_announced": "announced the end of an exception from {variant} in {namespaces} on {cluster}",
-    "adopted": "adopted an exception from {variant} in {namespaces} on {cluster}",
-    "removed": "removed an exception from {variant} in {namespaces} on {cluster}",
+    "drafted": "drafted an exception {somewhere}",
+    "requested": "asked to exempt {exempted} until {until}",
+    "edited": "edited the request to exempt {exempted}",
+    "withdrawn": "withdrew the request for an exception {somewhere}",
+    "approved": "agreed to exempt {exempted} until {until}",
+    "declined": "declined an exception {somewhere}",
+    "lapsed": "let the request lapse for an exception {somewhere}",
+    "tried_again": "tried an exception {somewhere} again",
+    "in_force": "proved an exception {somewhere}",
+    "failed": "could not prove an exception {somewhere}",
+    "revoked": "revoked the exception of {exempted}",
+    "not_needed": "gave up the exception of {exempted}: nothing needs it",
+    "put_off": "could not carry out an exception {somewhere} yet",
+    "expired": "began to end the exception of {exempted}: its time is over",
+    "ended": "proved that an exception {somewhere} is over",
+    "end_unproven": "could not prove that an exception {somewhere} is over",
+    "expiry_announced": "told ahead that the exception of {exempted} ends on {until}",
 }
 _SIGN_IN = {
     "done": "signed in {value}",
@@ -108,6 +113,8 @@ _THINGS = {
     "install": "the installation of",
     "enforce": "the enforcement of",
     "rollback": "the rollback of",
+    "exempt": "an exception from",
+    "end-exemption": "the end of an exception from",
 }
 _MECHANISMS = {mechanism.value: title for mechanism, title in MECHANISM_TITLES.items()}
 _FORMATS = {"csv": "CSV", "jsonl": "JSON lines"}
@@ -184,6 +191,31 @@ def _rollout(event: Event, rest: str) -> str:
     return _filled(_ROLLOUT.get(rest, ""), event, thing=thing)
 
 
+def _exception(event: Event, rest: str) -> str:
+    somewhere = f"in {_names(event)} from {event.variant} on {event.cluster}"
+    exempted = f"{_workloads(event)} {somewhere}".strip()
+    return _filled(
+        _EXCEPTION.get(rest, ""),
+        event,
+        somewhere=somewhere,
+        exempted=exempted,
+        until=_until(event),
+    )
+
+
+def _workloads(event: Event) -> str:
+    named = event.details.get("workloads")
+    rows = [row for row in named if isinstance(row, dict)] if isinstance(named, list) else []
+    return listed(tuple(f"{r.get('kind', '')} {r.get('name', '')}".strip() for r in rows), limit=2)
+
+
+def _until(event: Event) -> str:
+    try:
+        return day(datetime.fromisoformat(_detail(event, "ends_at")))
+    except ValueError:
+        return "an end to be said"
+
+
 def _grant(event: Event, rest: str) -> str:
     said = {name: _detail(event, name) for name in ("to", "role", "scope")}
     return _filled(_GRANT.get(rest, ""), event, **said)
@@ -218,7 +250,7 @@ FAMILIES: dict[str, Callable[[Event, str], str]] = {
     "flip": _flip,
     "rollout": _rollout,
     "grant": _grant,
-    "exception": _simple(_EXCEPTION),
+    "exception": _exception,
     "sign_in": _sign_in,
     "trail": _trail,
     "row": _simple(_ROW),

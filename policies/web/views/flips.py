@@ -158,7 +158,8 @@ def _context(request: HttpRequest, flip: Flip, found: FlipPage) -> dict[str, Any
         "ladders": shown_ladders(found.progress) if found.progress else (),
         "moved": tuple(line for line in found.closing_message.splitlines() if line),
         "is_waiting": found.status is FlipStatus.REQUESTED,
-        "can_plan_again": found.status
+        "can_plan_again": found.exception_id is None
+        and found.status
         in {FlipStatus.STALE, FlipStatus.LAPSED, FlipStatus.DECLINED, FlipStatus.FAILED},
         "current_cluster": found.cluster,
         "may_decide": permit(actor, Act.DECIDE_FLIP, at=at, requested_by_id=asked_by),

@@ -1,17 +1,23 @@
 """The first page."""
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from policies.domain.authority import ALLOWED, Act, Actor
+from policies.queries import exceptions
 from policies.queries.home import home_page
 from policies.queries.trail_chain import last_check
 from policies.web.actors import Permit, actor_of, permit, seen_by
 from policies.web.htmx import respond
+from policies.web.presenters.exceptions import home_lines, row_title
 from policies.web.presenters.trail import sentences
 from policies.web.presenters.trail_state import TrailState, trail_state
+
+EXCEPTIONS_SHOWN = 8
 
 
 @require_safe
@@ -23,6 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "recent": sentences(page.recent),
+        **_exceptions(request, actor),
         "may_decide": Permit(allowed=bool(actor.roles & ALLOWED[Act.DECIDE_FLIP])),
         "may_add": permit(actor, Act.ADD_CLUSTER),
         "broken_trail": _broken_trail(actor),
@@ -36,3 +43,17 @@ def _broken_trail(actor: Actor) -> TrailState | None:
         return None
     state = trail_state(last_check(), None)
     return state if state.mark == "broken" else None
+
+
+def _exceptions(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    reach, now = seen_by(request.user), timezone.now()
+    return {
+        "asked_exceptions": tuple(
+            (row, row_title(row), row.requested_by_id == actor.user_id)
+            for row in exceptions.waiting(reach=reach)[:EXCEPTIONS_SHOWN]
+        ),
+        "ending_exceptions": home_lines(
+            exceptions.ending_for(actor, reach=reach, now=now), now=now
+        ),
+        "broken_exceptions": home_lines(exceptions.broken(reach=reach, now=now), now=now),
+    }

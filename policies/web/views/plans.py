@@ -15,7 +15,7 @@ from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act
 from policies.domain.judges import judge_of
-from policies.domain.lifecycle import FlipVerb
+from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.plans import Plan
 from policies.models import Variant
 from policies.queries.freshness import data_strip
@@ -79,6 +79,8 @@ def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
         raise Http404 from error
     variant_id = whole_number(query.get("variant", ""))
     reach = seen_by(request.user)
+    if verb in EXEMPTING_VERBS:
+        raise Http404
     variant = get_object_or_404(reach.variants(), pk=variant_id)
     namespaces = tuple(sorted(set(query.getlist("namespace"))))
     if not reach.sees_all_of(variant.cluster_id) and not all(
@@ -134,7 +136,7 @@ def _no_plan(
 
 def planned_offenders(variant: Variant, plan: Plan, reach: Reach) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
-    if plan.verb is FlipVerb.ROLLBACK:
+    if plan.verb in {FlipVerb.ROLLBACK, *EXEMPTING_VERBS}:
         return ()
     is_install = plan.verb is FlipVerb.INSTALL
     namespaces = plan.enforced_after if is_install else plan.namespaces

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from policies.domain.authority import Act, Actor, Place
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
+from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
 from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilter, load_matrix
 from policies.queries.offenders import offenders
@@ -26,6 +27,7 @@ from policies.web.presenters.readiness import (
     shown_offenders,
     shown_rows,
 )
+from policies.web.words import count_of
 
 OFFENDERS_SHOWN = 5
 
@@ -123,7 +125,11 @@ def _cell_context(
     verdict = judged[variant.pk, space.name]
     situation = load_situation([variant], reach=reach, namespaces=names)
     found = situation.cell(variant.pk, verdict, is_system=space.is_system)
-    worst = offenders(variant, names, reach=reach)
+    exempt = exempted(variant, space.name)
+    spared = {(name.kind.value, name.name) for name in exempt}
+    failing = offenders(variant, names, reach=reach)
+    worst = tuple(o for o in failing if (o.kind, o.name) not in spared)
+    place = Place(variant.cluster.name, space.name, space.labels)
     return {
         "cell": found,
         "shown": shown_cell(found, now=now),
@@ -131,8 +137,11 @@ def _cell_context(
         "space": space,
         "variant": variant,
         "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
+        "exempt_count": len(exempt),
+        "exempt_note": count_of(len(exempt), "workload"),
+        "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=place),
         "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
-        **_permits(found, actor, Place(variant.cluster.name, space.name, space.labels)),
+        **_permits(found, actor, place),
     }
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from policies.actions import rehearsals
 from policies.domain.authority import Act, Place
+from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
 from policies.queries.reviews import load_review
 from policies.web.actors import actor_of, permit, seen_by
@@ -28,16 +29,20 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
     now = timezone.now()
     actor = actor_of(request.user)
     found = load_review(variant, space, reach=reach, now=now)
+    exempt = {(n.kind.value, n.name): row for n, row in exempted(variant, space.name).items()}
+    workloads = shown_workloads(found, variant.cluster.kubernetes_version, exempt)
     context = {
         "review": found,
         "variant": variant,
         "shown": shown_cell(found.cell, now=now),
         "counts": counts(found),
         "differences": differences(found),
-        "workloads": shown_workloads(found, variant.cluster.kubernetes_version),
+        "workloads": tuple(w for w in workloads if not w.exception_id),
+        "exempt": tuple(w for w in workloads if w.exception_id),
         "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
         "may_rehearse": permit(actor, Act.REHEARSE, at=here),
+        "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=here),
         "may_plan": permit(actor, Act.REQUEST_FLIP, at=here),
     }
     return respond(request, "reviews/page.html", "reviews/_review.html", context)

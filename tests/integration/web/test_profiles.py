@@ -70,11 +70,11 @@ def test_list_takes_the_same_number_of_queries_however_many(
 ) -> None:
     client = browser("viewer")
     make()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         page(client, "profiles")
     for number in range(4):
         make(f"web-{number}")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         page(client, "profiles")
 
 
@@ -84,7 +84,7 @@ def test_page_of_a_profile_shows_text_checks_and_its_use(
     profile = make()
     client = browser("viewer")
 
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         shown = page(client, "profile", profile.pk)
 
     for part in (
