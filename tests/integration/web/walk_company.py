@@ -14,6 +14,7 @@ from policies.domain.authority import Role
 from policies.domain.lifecycle import FlipStatus, FlipVerb, RolloutStatus, StepKind, StepStatus
 from policies.domain.profiles.examples import EXAMPLES
 from policies.models import (
+    AuditEvent,
     Cluster,
     CollectionRun,
     DeclaredPool,
@@ -27,6 +28,7 @@ from policies.models import (
     Variant,
 )
 from tests import factories
+from tests.exceptions import exception, named
 
 SCOPES = ("everywhere", "cluster", "namespace", "label")
 """On everything, on atlas, on shopfront of atlas, on namespaces with team=webteam."""
@@ -77,6 +79,11 @@ class Company:
     far_pool: DeclaredPool
     declared: DeclaredProfile
     grant: Grant
+    shop_exception: UUID
+    pay_exception: UUID
+    far_exception: UUID
+    event: int
+    """The newest row of the trail: about hiddenvale."""
 
 
 def company() -> Company:
@@ -128,7 +135,25 @@ def company() -> Company:
             declared_at=timezone.now(),
         ),
         grant=factories.grant(factories.user("viewer"), "auditor", on=atlas, namespace="paydesk"),
+        shop_exception=_exception(variant, "shopfront"),
+        pay_exception=_exception(variant, "paydesk"),
+        far_exception=_exception(far, "hiddenvale"),
+        event=AuditEvent.objects.latest("pk").pk,
     )
+
+
+def _exception(of: Variant, namespace: str) -> UUID:
+    """A request for the namespace's workload, with its row in the trail."""
+    made = exception(of, namespace=namespace, workloads=named(f"wl-{namespace}"))
+    factories.event(
+        "exception.requested",
+        cluster=of.cluster.name,
+        variant=of.name,
+        namespaces=(namespace,),
+        exception_id=str(made.pk),
+        details={"workloads": made.workloads},
+    )
+    return made.pk
 
 
 def _cluster(name: str) -> Cluster:

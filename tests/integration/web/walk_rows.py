@@ -54,6 +54,10 @@ SESSIONS: dict[str, list[Visit]] = {
     "logout": [post((302, 302, 302, 302), none=302)],
     "theme": [post(HOME, none=303, anonymous=303, data=lambda _: {"theme": "dark"})],
     "rights": [get(OPEN, none=200)],
+    "step-up": [get(OPEN, none=200)],
+    "sessions": [get(OPEN, none=200)],
+    "sessions-end-others": [post(HOME, none=303)],
+    "session-end": [post(HOME, lambda _: (987654,), none=303)],
 }
 
 CLUSTERS: dict[str, list[Visit]] = {
@@ -261,8 +265,51 @@ GRANTS: dict[str, list[Visit]] = {
     "grant-withdraw": [post((303, 403, 403, 403), lambda c: (c.grant.pk,), **_ON_EVERYTHING)],
 }
 
+EXCEPTIONS: dict[str, list[Visit]] = {
+    "exceptions": [get(OPEN), get(t.ON_BOREALIS, data=lambda _: {"cluster": "borealis"})],
+    "exception-new": [
+        get(
+            answers,
+            data=lambda c, near=near, name=name: {
+                "variant": c.variant.pk if near else c.far_variant.pk,
+                "namespace": name,
+            },
+        )
+        for answers, near, name in (
+            (t.IN_SHOPFRONT, True, "shopfront"),
+            (t.IN_PAYDESK, True, "paydesk"),
+            (t.IN_HIDDENVALE, False, "hiddenvale"),
+        )
+    ],
+    "exception-foreign": [get((404, 404, 404, 404), lambda _: (987654,))],
+    "exception": t.exception_visits(get),
+    "exception-progress": t.exception_visits(get),
+    # Only who asked may change or withdraw a request, and nobody of these did.
+    "exception-edit": t.exception_visits(get, 403),
+    "exception-withdraw": t.exception_visits(post, 403),
+    "exception-approve": t.exception_visits(post, 422, roles=t.APPROVERS),
+    "exception-decline": t.exception_visits(post, 422, roles=t.APPROVERS),
+    "exception-try-again": t.exception_visits(post, 409, roles=t.ASKERS),
+    "exception-end": t.exception_visits(post, 422, roles=t.ENDERS),
+}
+
+TRAIL: dict[str, list[Visit]] = {
+    "trail-export": [
+        post((200, 403, 403, 403), roles=t.AUDITORS, data=lambda _: {"format": "jsonl"})
+    ],
+    "trail-head": [post((409, 403, 403, 403), roles=t.AUDITORS)],
+    "trail-event": [
+        get((200, 404, 404, 404), lambda c: (c.event,)),
+        get((200, 200, 404, 404), lambda c: (c.event - 1,)),
+        get(OPEN, lambda c: (c.event - 2,)),
+        get((404, 404, 404, 404), lambda _: (987654,)),
+    ],
+}
+
 ROWS: dict[str, list[Visit]] = {
     **SESSIONS,
+    **EXCEPTIONS,
+    **TRAIL,
     **CLUSTERS,
     **READINESS,
     **POLICIES,

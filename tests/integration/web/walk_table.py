@@ -7,6 +7,7 @@ shopfront, on namespaces with team=webteam) with one of `roles`; any other role 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from policies.domain.authority import Role
 from tests.integration.web.walk_company import SCOPES, Company
@@ -18,6 +19,10 @@ OPERATORS = frozenset({"operator", "admin"})
 APPROVERS = frozenset({"approver", "admin"})
 DOERS = frozenset({"operator", "approver", "admin"})
 ADMINS = frozenset({"admin"})
+ASKERS = frozenset({"owner", "operator", "admin"})
+ENDERS = frozenset({"owner", "operator", "approver", "admin"})
+AUDITORS = frozenset({"auditor", "admin"})
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,16 @@ def flip_visits(visit: Callable[..., Visit], status: int = 200, **more: Any) -> 
         visit((status, status, 404, 404), lambda c: (c.pay_flip,), **more),
         visit((status, status, 404, 404), lambda c: (c.both_flip,), **more),
         visit((status, 404, 404, 404), lambda c: (c.far_flip,), **more),
+    ]
+
+
+def exception_visits(visit: Callable[..., Visit], status: int = 200, **more: Any) -> list[Visit]:
+    """Visit an exception in shopfront, in paydesk and in hiddenvale, and one that is not there."""
+    return [
+        visit((status, status, status, status), lambda c: (c.shop_exception,), **more),
+        visit((status, status, 404, 404), lambda c: (c.pay_exception,), **more),
+        visit((status, 404, 404, 404), lambda c: (c.far_exception,), **more),
+        visit((404, 404, 404, 404), lambda _: (UUID(int=0),), **more),
     ]
 
 
