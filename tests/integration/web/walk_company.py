@@ -21,6 +21,7 @@ from policies.models import (
     DeclaredProfile,
     Flip,
     Grant,
+    ObservedPolicy,
     ObservedProfile,
     Profile,
     ProfileVersion,
@@ -30,6 +31,7 @@ from policies.models import (
 from tests import factories
 from tests.exceptions import exception, named
 
+ANY_POD = {"any": [{"resources": {"kinds": ["Pod"]}}]}
 SCOPES = ("everywhere", "cluster", "namespace", "label")
 """On everything, on atlas, on shopfront of atlas, on namespaces with team=webteam."""
 FOREIGN = frozenset({"borealis", "webcorner", "hiddenvale", "wl-webcorner", "wl-hiddenvale"})
@@ -113,6 +115,8 @@ def company() -> Company:
     twin = factories.observed(second, "twin", ["paydesk"])
     twin.manifest = {**twin.manifest, "spec": {"namespaces": ["paydesk", "neighbourly"]}}
     twin.save(update_fields=["manifest"])
+    _adopted(atlas, "paydesk")
+    _adopted(borealis, "hiddenvale")
     return Company(
         atlas=atlas,
         borealis=borealis,
@@ -173,6 +177,26 @@ def _cluster(name: str) -> Cluster:
         content_hash="0" * 32,
     )
     return made
+
+
+def _adopted(on: Cluster, namespace: str) -> None:
+    """A policy that somebody else wrote, whose action differs in one namespace."""
+    manifest = factories.manifest("adopted")
+    manifest["spec"] = {
+        "validationFailureAction": "Audit",
+        "validationFailureActionOverrides": [{"action": "Enforce", "namespaces": [namespace]}],
+        "rules": [{"name": "one", "match": ANY_POD, "validate": {"pattern": {"spec": "?*"}}}],
+    }
+    ObservedPolicy.objects.create(
+        cluster=on,
+        kind="ClusterPolicy",
+        name="adopted",
+        uid=f"adopted-{on.pk}",
+        resource_version="1",
+        digest="digest-of-adopted",
+        changed_at=timezone.now(),
+        manifest=manifest,
+    )
 
 
 def _names_a_profile(on: Cluster, namespace: str, uid: str) -> None:

@@ -153,6 +153,7 @@ POLICIES: dict[str, list[Visit]] = {
     "policy": [
         get(t.WHOLE_ATLAS, lambda c: ("atlas", "ClusterPolicy", "second-policy-enforce")),
         get((200, 404, 404, 403), lambda c: ("borealis", "ClusterPolicy", c.far_variant.name)),
+        get(t.WHOLE_ATLAS, lambda _: ("atlas", "ClusterPolicy", "adopted")),
         get((404, 404, 404, 404), lambda _: ("atlas", "ClusterPolicy", "no-such-policy")),
     ],
 }
