@@ -35,6 +35,8 @@ from policies.queries.trail_chain import (
 logger = logging.getLogger(__name__)
 
 FORMATS = ("jsonl", "csv")
+BROKEN_AGAIN_AFTER = timedelta(hours=1)
+"""A broken trail is looked at again sooner: it is said until somebody has acted."""
 
 
 def trail_key() -> TrailKey | None:
@@ -54,7 +56,7 @@ def verify_if_due(
 ) -> TrailCheck | None:
     """Verify the trail unless that was done lately, and note how it ended; an error is logged for a broken one."""
     last = last_check()
-    if last is not None and now - last.at < _interval():
+    if last is not None and now - last.at < _interval(is_broken=last.broken_at is not None):
         return None
     began = stopwatch()
     found = verify_here()
@@ -130,5 +132,6 @@ def _signed(now: datetime) -> SignedHead:
     return key.sign(head) if key else SignedHead(head)
 
 
-def _interval() -> timedelta:
-    return timedelta(seconds=settings.SECPROF_TRAIL_CHECK_SECONDS)
+def _interval(*, is_broken: bool = False) -> timedelta:
+    usual = timedelta(seconds=settings.SECPROF_TRAIL_CHECK_SECONDS)
+    return min(usual, BROKEN_AGAIN_AFTER) if is_broken else usual

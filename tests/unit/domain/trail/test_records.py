@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.domain.trail import canonical, hash_of, plain, plain_text, sealed
@@ -104,6 +104,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(details=st.dictionaries(st.text(), JSON))
 def test_any_details_come_back_with_the_same_hash(details: dict[str, Any]) -> None:
     kept = plain(details)
