@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 
 from policies.actions import audit
 from policies.actions.errors import Refused
@@ -98,15 +97,14 @@ def keep_head_if_due(*, now: datetime) -> KeptHead | None:
 
 
 def sign_head(*, by: Actor, now: datetime) -> SignedHead:
-    """Sign the head for somebody who takes it outside; the head covers the row about that. Raises Refused."""
+    """Sign the head for somebody who takes it outside; the head covers the row about that. Raises Refused without a key."""
     require(by, Act.EXPORT_TRAIL)
     if trail_key() is None:
         raise Refused(
             "There is no key to sign with: heads are not signed. Set SECPROF_TRAIL_KEY, see deploy/env.sample."
         )
-    with transaction.atomic():
-        audit.record("trail.head_signed", by=by, now=now)
-        return _signed(now)
+    audit.record("trail.head_signed", by=by, now=now)
+    return _signed(now)
 
 
 def note_export(*, wanted: TrailFilter, form: str, by: Actor, now: datetime) -> int:
