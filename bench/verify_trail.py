@@ -58,6 +58,13 @@ def run(environ: dict[str, str], *words: str) -> str:
 
 def fill(file: Path, count: int) -> None:
     with closing(connect(file)) as database:
+        database.execute("PRAGMA synchronous=OFF")
+        named = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+            " AND tbl_name = 'policies_auditevent'"
+        )
+        for (index,) in named.fetchall():
+            database.execute(f'DROP INDEX "{index}"')
         for name in ("audit_event_chain", "audit_event_advance", "trail_head_only_advances"):
             database.execute(f"DROP TRIGGER {name}")
         found, last = rows(count), ()
@@ -67,6 +74,7 @@ def fill(file: Path, count: int) -> None:
                 f"INSERT INTO policies_auditevent ({COLUMNS}) VALUES ({marks})",  # noqa: S608
                 chunk,
             )
+            database.commit()
             last = chunk[-1]
         head = (last[0], last[-1])
         database.execute("UPDATE policies_trailhead SET sequence = ?, hash = ?", head)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 
 from policies.actions import audit
 from policies.actions.errors import Refused
@@ -35,6 +34,8 @@ from policies.queries.trail_chain import (
 logger = logging.getLogger(__name__)
 
 FORMATS = ("jsonl", "csv")
+BROKEN_AGAIN_AFTER = timedelta(hours=1)
+"""A broken trail is looked at again sooner: it is said until somebody has acted."""
 
 
 def trail_key() -> TrailKey | None:
@@ -54,7 +55,7 @@ def verify_if_due(
 ) -> TrailCheck | None:
     """Verify the trail unless that was done lately, and note how it ended; an error is logged for a broken one."""
     last = last_check()
-    if last is not None and now - last.at < _interval():
+    if last is not None and now - last.at < _interval(is_broken=last.broken_at is not None):
         return None
     began = stopwatch()
     found = verify_here()
@@ -96,15 +97,14 @@ def keep_head_if_due(*, now: datetime) -> KeptHead | None:
 
 
 def sign_head(*, by: Actor, now: datetime) -> SignedHead:
-    """Sign the head for somebody who takes it outside; the head covers the row about that. Raises Refused."""
+    """Sign the head for somebody who takes it outside; the head covers the row about that. Raises Refused without a key."""
     require(by, Act.EXPORT_TRAIL)
     if trail_key() is None:
         raise Refused(
             "There is no key to sign with: heads are not signed. Set SECPROF_TRAIL_KEY, see deploy/env.sample."
         )
-    with transaction.atomic():
-        audit.record("trail.head_signed", by=by, now=now)
-        return _signed(now)
+    audit.record("trail.head_signed", by=by, now=now)
+    return _signed(now)
 
 
 def note_export(*, wanted: TrailFilter, form: str, by: Actor, now: datetime) -> int:
@@ -130,5 +130,6 @@ def _signed(now: datetime) -> SignedHead:
     return key.sign(head) if key else SignedHead(head)
 
 
-def _interval() -> timedelta:
-    return timedelta(seconds=settings.SECPROF_TRAIL_CHECK_SECONDS)
+def _interval(*, is_broken: bool = False) -> timedelta:
+    usual = timedelta(seconds=settings.SECPROF_TRAIL_CHECK_SECONDS)
+    return min(usual, BROKEN_AGAIN_AFTER) if is_broken else usual

@@ -44,12 +44,12 @@ class Command(BaseCommand):
         )
         with ExitStack() as opened:
             # Nothing is noted for a file that cannot be written.
-            out = _opened(options["output"], opened) if options["output"] else self.stdout
+            file = _opened(options["output"], opened) if options["output"] else self.stdout
             before = note_export(
                 wanted=wanted, form=options["format"], by=SYSTEM, now=timezone.now()
             )
             for piece in exported(wanted, form=options["format"], before=before):
-                out.write(piece)
+                file.write(piece)
 
 
 def _opened(name: str, opened: ExitStack) -> TextIO:

@@ -69,6 +69,8 @@ def test_broken_trail_is_noted_and_logged_as_an_error(caplog: pytest.LogCaptureF
     assert (check.verified_to, check.broken_at, check.fault) == (1, 2, "edited")
     (record,) = [r for r in caplog.records if r.message == "trail.broken"]
     assert (record.levelname, vars(record)["sequence"]) == ("ERROR", 2)
+    assert trail.verify_if_due(now=NOW + timedelta(minutes=59)) is None
+    assert trail.verify_if_due(now=NOW + timedelta(hours=1)) is not None
 
 
 def test_head_is_kept_once_a_day_and_written_to_the_log(

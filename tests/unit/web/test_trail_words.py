@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.lifecycle import RolloutStatus, StepKind
@@ -206,6 +206,7 @@ def test_words_say_what_was_done(verb: str, fields: dict[str, Any], said: str) -
     assert words_of(event(verb, **fields)) == said
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     verb=st.sampled_from(
         [

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.trail import canonical, hash_of, plain, plain_text, sealed
@@ -98,13 +98,16 @@ def test_details_that_are_no_json_are_refused() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
 
 
-@given(details=st.dictionaries(st.text(), JSON))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(details=st.dictionaries(st.text(max_size=8), JSON, max_size=4))
 def test_any_details_come_back_with_the_same_hash(details: dict[str, Any]) -> None:
     kept = plain(details)
 

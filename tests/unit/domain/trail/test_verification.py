@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.trail import (
@@ -216,7 +216,7 @@ NEW: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     at=st.integers(0, COUNT - 1),
     name=st.sampled_from([field.name for field in fields(TrailRecord)]),
@@ -240,7 +240,7 @@ def test_any_single_change_of_any_field_of_any_row_is_found(
         assert found.broken.sequence in {at + 1, after}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.permutations(range(COUNT)), st.integers(0, COUNT))
 def test_any_other_order_or_number_of_rows_is_found(order: list[int], kept: int) -> None:
     rows = [CHAIN[place] for place in order][:kept]
@@ -255,7 +255,7 @@ def test_any_other_order_or_number_of_rows_is_found(order: list[int], kept: int)
             assert found.broken.sequence <= first_away
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     position=st.integers(0, 4000),
     character=st.characters(exclude_categories=["Cs"], exclude_characters="\n"),
