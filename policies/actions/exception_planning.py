@@ -33,7 +33,7 @@ from policies.domain.exceptions import (
 from policies.domain.exemptions import Exemption
 from policies.domain.library import InvalidVariant, VariantSpec
 from policies.domain.lifecycle import FlipVerb
-from policies.domain.plans import ABSENT, Plan, PlannedObject
+from policies.domain.plans import ABSENT, GateAnswer, Plan, PlannedObject
 from policies.models import DesiredRevision, ExceptionRequest
 from policies.queries.exemption_rows import exemption_of, exemptions_of
 from policies.queries.specs import current_revisions, spec_of_revision
@@ -67,6 +67,12 @@ class _Ground:
     @property
     def is_enforced(self) -> bool:
         return self.row.namespace in self.live.enforced
+
+    @property
+    def others(self) -> tuple[Exemption, ...]:
+        """Who else is exempt by what is on the cluster now."""
+        own = str(self.row.pk)
+        return exemptions_of(each for each in self.current.exempted if each != own)
 
 
 def plan_exception(
@@ -132,20 +138,22 @@ def _plan(ground: _Ground) -> ExceptionPlan:
     if exception_kind(ground.spec) is None:
         return ExceptionPlan(_plan_of(ground, _native(ground)), honoured=True, support="")
     if ground.verb is FlipVerb.END_EXEMPTION:
-        objects = tuple(_removals(ground, _written(ground.row)))
+        objects = tuple(planned_removal(ground.gateway, each) for each in _written(ground.row))
         return ExceptionPlan(_plan_of(ground, objects), honoured=None, support="")
     group = exception_kind(ground.spec)
     if group is None:
         raise Refused("This kind of policy has no exceptions.")
     home = find_home(ground.gateway, ground.row.variant.cluster, group)
-    objects = (_new_object(ground, home), *_removals(ground, _adopted(ground, home)))
+    objects = (
+        _new_object(ground, home),
+        *(planned_removal(ground.gateway, each) for each in _adopted(ground, home)),
+    )
     plan = _plan_of(ground, objects)
     return ExceptionPlan(plan, home.support.honoured, home.support.sentence)
 
 
 def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
     row = ground.row
-    is_end = ground.verb is FlipVerb.END_EXEMPTION
     return Plan(
         cluster=row.variant.cluster.name,
         variant=row.variant.name,
@@ -154,9 +162,7 @@ def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
         enforced_before=ground.live.enforced,
         enforced_after=ground.live.enforced,
         objects=objects,
-        gates=gates_of_end(ground.gateway, row, ground.spec, now=ground.now)
-        if is_end and ground.is_enforced
-        else (),
+        gates=_gates(ground),
         verdicts=(),
         audit_namespace="",
         revision=ground.current.compiled_from.number,
@@ -164,14 +170,32 @@ def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
     )
 
 
+def _gates(ground: _Ground) -> tuple[GateAnswer, ...]:
+    """An exemption that ends where the policy is enforced makes it stronger: what would be refused then?"""
+    if ground.verb is not FlipVerb.END_EXEMPTION or not ground.is_enforced:
+        return ()
+    controls = set(ground.exemption.controls)
+    still_exempt = {
+        workload
+        for each in ground.others
+        if each.namespace == ground.exemption.namespace and controls <= set(each.controls)
+        for workload in each.workloads
+    }
+    return gates_of_end(
+        ground.gateway,
+        ground.row,
+        ground.spec,
+        still_exempt=frozenset(still_exempt),
+        now=ground.now,
+    )
+
+
 # Native policies
 
 
 def _native(ground: _Ground) -> tuple[PlannedObject, ...]:
-    own_id = str(ground.row.pk)
-    others = exemptions_of(each for each in ground.current.exempted if each != own_id)
     own = (ground.exemption,) if ground.verb is FlipVerb.EXEMPT else ()
-    spec = replace(ground.spec, exemptions=(*others, *own))
+    spec = replace(ground.spec, exemptions=(*ground.others, *own))
     return planned_objects(
         Ground(ground.gateway, ground.verb, spec, ground.live, ground.current, None),
         ground.live.enforced,
@@ -192,7 +216,7 @@ def _new_object(ground: _Ground, home: Home) -> PlannedObject:
         namespace=home.namespace,
         kyverno=home.kyverno,
     )
-    before = _read(ground, (home.api_version, home.namespace, compiled.name))
+    before = _read(ground.gateway, (home.api_version, home.namespace, compiled.name))
     change = write_of(
         EXCEPTION_KIND,
         home.api_version,
@@ -230,18 +254,14 @@ def _new_object(ground: _Ground, home: Home) -> PlannedObject:
     )
 
 
-def _removals(ground: _Ground, addresses: Iterator[Address]) -> Iterator[PlannedObject]:
-    for address in addresses:
-        yield _removal(ground, address)
-
-
-def _removal(ground: _Ground, address: Address) -> PlannedObject:
+def planned_removal(gateway: Gateway, address: Address) -> PlannedObject:
+    """Plan to delete an exception, or to see to it that it is gone. Raises ClusterError."""
     api_version, namespace, name = address
-    before = _read(ground, address)
+    before = _read(gateway, address)
     warnings: tuple[str, ...] = ()
     if before is not None:
         change = write_of(EXCEPTION_KIND, api_version, name, None, before, namespace=namespace)
-        warnings = write(ground.gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
+        warnings = write(gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
     return PlannedObject(
         verb=Verb.DELETE.value,
         kind=EXCEPTION_KIND,
@@ -258,11 +278,11 @@ def _removal(ground: _Ground, address: Address) -> PlannedObject:
     )
 
 
-def _read(ground: _Ground, address: Address) -> Manifest | None:
+def _read(gateway: Gateway, address: Address) -> Manifest | None:
     api_version, namespace, name = address
     resource = resource_of(EXCEPTION_KIND, api_version)
     try:
-        return ground.gateway.get(resource, name, namespace=namespace)
+        return gateway.get(resource, name, namespace=namespace)
     except NotFound:
         return None
 
