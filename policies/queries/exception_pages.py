@@ -16,7 +16,7 @@ from policies.queries.exceptions import (
 )
 from policies.queries.places import places_of
 from policies.queries.reviews import ReviewedWorkload, reviewed_workloads
-from policies.queries.trail import Event, event_of
+from policies.queries.trail import SMALL_VERBS, Event, event_of
 
 HISTORY_SHOWN = 100
 
@@ -159,5 +159,5 @@ def _evidence(
 
 
 def _history(row: ExceptionRequest) -> tuple[Event, ...]:
-    events = AuditEvent.objects.filter(exception_id=str(row.pk)).order_by("at", "pk")
-    return tuple(event_of(event) for event in events[:HISTORY_SHOWN])
+    events = AuditEvent.objects.filter(exception_id=str(row.pk)).exclude(verb__in=SMALL_VERBS)
+    return tuple(event_of(event) for event in events.order_by("at", "pk")[:HISTORY_SHOWN])
