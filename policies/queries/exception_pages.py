@@ -19,6 +19,8 @@ from policies.queries.reviews import ReviewedWorkload, reviewed_workloads
 from policies.queries.trail import SMALL_VERBS, Event, event_of
 
 HISTORY_SHOWN = 100
+NAMEABLE = frozenset(WorkloadKind) - {WorkloadKind.POD_TEMPLATE}
+"""What an exception can be for: a PodTemplate makes no pods by itself, so nothing could be proven for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _askable(variant: Variant, place: Place, reviewed: Iterable[ReviewedWorkload
     found = [
         (WorkloadName(WorkloadKind(w.kind), w.name), w)
         for w in reviewed
-        if w.kind in set(WorkloadKind) and w.posture.outcome not in {"none", "inapplicable"}
+        if w.kind in NAMEABLE and w.posture.outcome not in {"none", "inapplicable"}
     ]
     return Askable(
         place=place,
