@@ -19,7 +19,7 @@ CLUSTER = "staging"
 def open_review(person: Person) -> None:
     person.visit(f"/readiness/?cluster={CLUSTER}&q={NAMESPACE}")
     person.page.locator(f"a.cell[data-policy='{POLICY}']").first.click()
-    person.page.get_by_role("link", name="Review", exact=True).click()
+    person.page.get_by_role("link", name="Review", exact=True).first.click()
     person.sees_title(NAMESPACE)
 
 
