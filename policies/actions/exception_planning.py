@@ -132,13 +132,16 @@ def _plan(ground: _Ground) -> ExceptionPlan:
     if exception_kind(ground.spec) is None:
         return ExceptionPlan(_plan_of(ground, _native(ground)), honoured=True, support="")
     if ground.verb is FlipVerb.END_EXEMPTION:
-        objects = tuple(_removals(ground, _written(ground.row)))
+        objects = tuple(planned_removal(ground.gateway, each) for each in _written(ground.row))
         return ExceptionPlan(_plan_of(ground, objects), honoured=None, support="")
     group = exception_kind(ground.spec)
     if group is None:
         raise Refused("This kind of policy has no exceptions.")
     home = find_home(ground.gateway, ground.row.variant.cluster, group)
-    objects = (_new_object(ground, home), *_removals(ground, _adopted(ground, home)))
+    objects = (
+        _new_object(ground, home),
+        *(planned_removal(ground.gateway, each) for each in _adopted(ground, home)),
+    )
     plan = _plan_of(ground, objects)
     return ExceptionPlan(plan, home.support.honoured, home.support.sentence)
 
@@ -192,7 +195,7 @@ def _new_object(ground: _Ground, home: Home) -> PlannedObject:
         namespace=home.namespace,
         kyverno=home.kyverno,
     )
-    before = _read(ground, (home.api_version, home.namespace, compiled.name))
+    before = _read(ground.gateway, (home.api_version, home.namespace, compiled.name))
     change = write_of(
         EXCEPTION_KIND,
         home.api_version,
@@ -230,18 +233,14 @@ def _new_object(ground: _Ground, home: Home) -> PlannedObject:
     )
 
 
-def _removals(ground: _Ground, addresses: Iterator[Address]) -> Iterator[PlannedObject]:
-    for address in addresses:
-        yield _removal(ground, address)
-
-
-def _removal(ground: _Ground, address: Address) -> PlannedObject:
+def planned_removal(gateway: Gateway, address: Address) -> PlannedObject:
+    """Plan to delete an exception, or to see to it that it is gone. Raises ClusterError."""
     api_version, namespace, name = address
-    before = _read(ground, address)
+    before = _read(gateway, address)
     warnings: tuple[str, ...] = ()
     if before is not None:
         change = write_of(EXCEPTION_KIND, api_version, name, None, before, namespace=namespace)
-        warnings = write(ground.gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
+        warnings = write(gateway, change, decision=DRY_RUN_DECISION, dry_run=True).warnings
     return PlannedObject(
         verb=Verb.DELETE.value,
         kind=EXCEPTION_KIND,
@@ -258,11 +257,11 @@ def _removal(ground: _Ground, address: Address) -> PlannedObject:
     )
 
 
-def _read(ground: _Ground, address: Address) -> Manifest | None:
+def _read(gateway: Gateway, address: Address) -> Manifest | None:
     api_version, namespace, name = address
     resource = resource_of(EXCEPTION_KIND, api_version)
     try:
-        return ground.gateway.get(resource, name, namespace=namespace)
+        return gateway.get(resource, name, namespace=namespace)
     except NotFound:
         return None
 

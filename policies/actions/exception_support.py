@@ -34,7 +34,7 @@ class Home:
 
 def find_home(gateway: Gateway, cluster: Cluster, group: ExceptionKind) -> Home:
     """Find out where exceptions of this kind belong on a cluster. Raises Refused when it has none, ClusterError."""
-    api_version = _served(gateway, group)
+    api_version = served_version(gateway, group)
     controllers = read_controllers(gateway, cluster)
     namespace = agreed_namespace(controllers, group, settings.SECPROF_EXCEPTION_NAMESPACE)
     running = [each.version for each in controllers if each.component is Component.ADMISSION]
@@ -47,7 +47,8 @@ def find_home(gateway: Gateway, cluster: Cluster, group: ExceptionKind) -> Home:
     )
 
 
-def _served(gateway: Gateway, group: ExceptionKind) -> str:
+def served_version(gateway: Gateway, group: ExceptionKind) -> str:
+    """Give the newest version of a kind of exceptions that a cluster serves. Raises Refused when there is none."""
     for version in EXCEPTION_VERSIONS[group]:
         if gateway.serves(exception_resource(group, version)):
             return version

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from policies.actions import audit
 from policies.actions.connections import connected
 from policies.actions.errors import Busy, Refused
+from policies.actions.exception_removals import plan_anew, plan_removal
 from policies.actions.planning import make_plan
 from policies.actions.starting import start_rollout, supersede_active_rollout
 from policies.domain.authority import SYSTEM, Act, Actor, Place, require
@@ -20,7 +21,7 @@ from policies.domain.lifecycle import FlipStatus, FlipVerb, check_flip
 from policies.domain.plans import Plan, gates_away, what_moved
 from policies.domain.readiness import HARD_GATES
 from policies.models import Flip, Variant
-from policies.queries.places import flip_places, places_of_flip
+from policies.queries.places import flip_places, places_of, places_of_flip
 
 WEB_PATIENCE_SECONDS = 10.0
 """How long a person waits for one answer of a cluster."""
@@ -63,7 +64,24 @@ def request(
         raise Refused("A rollback needs no request: roll back at once.")
     if not reason.strip():
         raise Refused("Say why: the person who approves will read it.")
+    if verb not in {FlipVerb.INSTALL, FlipVerb.ENFORCE}:
+        raise Refused("Exceptions are asked for, ended and removed by actions of their own.")
     plan = preview(variant_id=variant_id, verb=verb, namespaces=namespaces, by=by, now=now)
+    return _ask(variant_id, plan, plan_digest, reason, override_reason, at=at, by=by, now=now)
+
+
+def _ask(
+    variant_id: int,
+    plan: Plan,
+    plan_digest: str,
+    reason: str,
+    override_reason: str,
+    *,
+    at: tuple[Place, ...],
+    by: Actor,
+    now: datetime,
+) -> Flip:
+    """Write down a request for a plan, if it is the one that was looked at and its gates allow it."""
     if plan.digest != plan_digest:
         raise Refused("The plan has changed since you looked at it. Look again, then request.")
     check_gates(plan, override_reason)
@@ -85,6 +103,37 @@ def request(
     except IntegrityError:
         raise Busy("Another flip of this variant is open; decide on that one first.") from None
     return flip
+
+
+def preview_removal(*, variant_id: int, removes: str, by: Actor, now: datetime) -> Plan:
+    """Plan to remove an exception that secprof did not make, and write nothing. Raises Refused, ClusterError."""
+    variant = _variant(variant_id)
+    require(by, Act.VIEW, at=places_of(variant.cluster, ()))
+    with connected(variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
+        return plan_removal(gateway, variant, removes, now=now)
+
+
+def request_removal(
+    *,
+    variant_id: int,
+    removes: str,
+    plan_digest: str,
+    reason: str,
+    override_reason: str,
+    by: Actor,
+    now: datetime,
+) -> Flip:
+    """Ask to remove an exception from the cluster that secprof did not make, as `group/namespace/name`.
+
+    Somebody else approves it like any flip. It may exempt in places that nobody has looked at, and so takes a role on the
+    whole cluster. Raises Refused, Busy, ClusterError as `request` does.
+    """
+    at = places_of(_variant(variant_id).cluster, ())
+    require(by, Act.REQUEST_FLIP, at=at)
+    if not reason.strip():
+        raise Refused("Say why: the person who approves will read it.")
+    plan = preview_removal(variant_id=variant_id, removes=removes, by=by, now=now)
+    return _ask(variant_id, plan, plan_digest, reason, override_reason, at=at, by=by, now=now)
 
 
 def check_gates(plan: Plan, override_reason: str) -> None:
@@ -135,13 +184,8 @@ def approve(*, flip_id: UUID, plan_digest: str, comment: str, by: Actor, now: da
     if flip.plan_digest != plan_digest:
         raise Refused("This is not the plan that you looked at. Look again, then decide.")
     approved = Plan.from_json(flip.plan)
-    fresh = preview(
-        variant_id=flip.variant_id,
-        verb=approved.verb,
-        namespaces=approved.namespaces,
-        by=by,
-        now=now,
-    )
+    with connected(flip.variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
+        fresh = plan_anew(gateway, flip.variant, approved, now=now)
     moved = what_moved(approved, fresh)
     if moved:
         mark_stale(flip, moved, by=by, now=now)

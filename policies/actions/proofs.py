@@ -129,7 +129,7 @@ def _prove(
 
 def _asked_policies(run: StepRun, step: RolloutStep) -> tuple[str, ...]:
     """Name the objects whose word counts: the twins alone for a refusal, every one of ours elsewhere."""
-    if run.plan.exemption is not None:
+    if run.plan.is_beside_policies or run.plan.exemption is not None:
         # Its objects are none of the policies'; what they are the revision says.
         return tuple(o["name"] for o in run.rollout.revision.objects_wanted)
     only_twins = step.kind == StepKind.PROVE_REFUSED.value

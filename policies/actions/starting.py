@@ -107,9 +107,10 @@ def steps_of(plan: Plan) -> Iterator[tuple[StepKind, str, str, str]]:
     if plan.exemption is not None:
         yield from _proofs_of(plan.verb, plan.exemption)
         return
-    if plan.verb is FlipVerb.INSTALL:
+    if plan.verb in {FlipVerb.INSTALL, FlipVerb.REMOVE_EXCEPTION}:
         yield StepKind.PROVE_WARNED, "", "", plan.audit_namespace
-    for namespace in (*plan.namespaces, *plan.proof_namespaces):
+    asked = () if plan.verb is FlipVerb.REMOVE_EXCEPTION else plan.namespaces
+    for namespace in (*asked, *plan.proof_namespaces):
         if is_rollback:
             yield StepKind.PROVE_WARNED, "", "", namespace
         else:

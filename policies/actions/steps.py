@@ -7,10 +7,10 @@ from policies.actions import proofs
 from policies.actions.collected_policies import policy_fields
 from policies.actions.errors import Refused
 from policies.actions.exception_planning import check_honoured, plan_exception
+from policies.actions.exception_removals import plan_anew
 from policies.actions.exception_rows import find_exception
 from policies.actions.live import despite_conflicts, digest_of, write_of
 from policies.actions.planned_objects import own_annotations
-from policies.actions.planning import make_plan
 from policies.actions.specs import resource_of
 from policies.actions.step_run import Outcome, StaleGround, StepFailed, StepRun
 from policies.cluster.errors import EngineDown, NotFound
@@ -45,7 +45,7 @@ def _fresh_plan(run: StepRun) -> Plan:
     variant = run.rollout.flip.variant
     if run.plan.exemption is not None:
         return _fresh_exception_plan(run)
-    fresh = make_plan(run.gateway, variant, run.plan.verb, run.plan.namespaces, now=run.clock())
+    fresh = plan_anew(run.gateway, variant, run.plan, now=run.clock())
     away = gates_away(run.plan, fresh)
     if away and not what_moved(run.plan, fresh):
         raise EngineDown(away[0].sentence)

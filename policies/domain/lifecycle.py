@@ -13,6 +13,8 @@ class FlipVerb(StrEnum):
     EXEMPT = "exempt"
     """Put an approved exception into force."""
     END_EXEMPTION = "end-exemption"
+    REMOVE_EXCEPTION = "remove-exception"
+    """Take an exception off the cluster that secprof did not make."""
 
 
 class FlipStatus(StrEnum):

@@ -89,6 +89,8 @@ class Plan:
     """Enforced namespaces in which an install is proven too: what changes for them has to hold there."""
     exemption: Exemption | None = None
     """What is put into force, or ended."""
+    removes: str = ""
+    """An exception of somebody else that is taken off the cluster, as `group/namespace/name`."""
 
     @property
     def changes(self) -> tuple[PlannedObject, ...]:
@@ -107,10 +109,8 @@ class Plan:
 
     @property
     def is_beside_policies(self) -> bool:
-        """Say whether it carries out an exception by an object of its own, and leaves the policies as they are."""
-        return self.exemption is not None and not any(
-            o.role in set(ObjectRole) for o in self.objects
-        )
+        """Say whether it writes and deletes nothing but exceptions, and leaves the policies as they are."""
+        return bool(self.objects) and not any(o.role in set(ObjectRole) for o in self.objects)
 
     @property
     def title(self) -> str:
@@ -124,6 +124,8 @@ class Plan:
         names = _listed(self.namespaces)
         if self.exemption is not None:
             return self._exempting_title(self.exemption.workloads)
+        if self.verb is FlipVerb.REMOVE_EXCEPTION:
+            return f"Remove the exception {self.removes} from {self.variant} on {self.cluster}"
         if self.verb is FlipVerb.ENFORCE:
             return f"Enforce {self.variant} in {names} on {self.cluster}"
         return f"Roll back {self.variant} in {names} on {self.cluster}"
@@ -152,6 +154,8 @@ class Plan:
         }
         if self.exemption is not None:
             content["exemption"] = self.exemption.to_json()
+        if self.removes:
+            content["removes"] = self.removes
         return hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -174,6 +178,7 @@ class Plan:
             "revision": self.revision,
             "proof_namespaces": list(self.proof_namespaces),
             "exemption": self.exemption.to_json() if self.exemption else None,
+            "removes": self.removes,
         }
 
     @classmethod
@@ -196,6 +201,7 @@ class Plan:
             revision=stored.get("revision", 1),
             proof_namespaces=tuple(stored.get("proof_namespaces", ())),
             exemption=Exemption.from_json(stored["exemption"]) if stored.get("exemption") else None,
+            removes=stored.get("removes", ""),
         )
 
 

@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                     ("rollback", "rollback"),
                     ("exempt", "exempt"),
                     ("end-exemption", "end-exemption"),
+                    ("remove-exception", "remove-exception"),
                 ],
                 max_length=20,
             ),
@@ -190,7 +191,7 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 condition=models.Q(
                     ("status__in", ["approved", "requested", "rolling"]),
-                    ("verb__in", ["install", "enforce"]),
+                    ("verb__in", ["install", "enforce", "remove-exception"]),
                 ),
                 fields=("variant",),
                 name="one_open_flip_per_variant",
@@ -213,7 +214,7 @@ class Migration(migrations.Migration):
                     ),
                     models.Q(
                         ("exception__isnull", True),
-                        ("verb__in", ["install", "enforce", "rollback"]),
+                        ("verb__in", ["install", "enforce", "rollback", "remove-exception"]),
                     ),
                     _connector="OR",
                 ),

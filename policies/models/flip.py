@@ -73,7 +73,7 @@ class Flip(models.Model):
             models.UniqueConstraint(
                 fields=["variant"],
                 condition=models.Q(status__in=[s.value for s in sorted(OPEN_FLIP_STATUSES)])
-                & models.Q(verb__in=["install", "enforce"]),
+                & models.Q(verb__in=["install", "enforce", "remove-exception"]),
                 name="one_open_flip_per_variant",
             ),
             models.UniqueConstraint(
@@ -83,7 +83,10 @@ class Flip(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(exception__isnull=False, verb__in=["exempt", "end-exemption"])
-                | models.Q(exception__isnull=True, verb__in=["install", "enforce", "rollback"]),
+                | models.Q(
+                    exception__isnull=True,
+                    verb__in=["install", "enforce", "rollback", "remove-exception"],
+                ),
                 name="a_flip_that_exempts_has_its_exception",
             ),
         ]

@@ -29,8 +29,10 @@ def places_of(cluster: Cluster, namespaces: Iterable[str]) -> tuple[Place, ...]:
 
 
 def flip_places(cluster: Cluster, verb: FlipVerb, namespaces: Iterable[str]) -> tuple[Place, ...]:
-    """Say where a flip does something: an install on the cluster as a whole, anything else in its namespaces."""
-    return places_of(cluster, () if verb is FlipVerb.INSTALL else namespaces)
+    """Say where a flip does something: an install or a removal on the cluster as a whole, anything else in its
+    namespaces."""
+    whole = verb in {FlipVerb.INSTALL, FlipVerb.REMOVE_EXCEPTION}
+    return places_of(cluster, () if whole else namespaces)
 
 
 def places_of_flip(flip: Flip) -> tuple[Place, ...]:

@@ -151,7 +151,6 @@ def outcomes(job: Job, row: ExceptionRequest) -> dict[str, AnswerOutcome]:
             policies=names,
             warnings=reply.warnings,
             raw=reply.text,
-            rejected_by="" if reply.ok else "admission",
         )
         found[word] = answer.outcome
     return found
