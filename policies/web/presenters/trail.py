@@ -152,6 +152,7 @@ _THINGS = {
     "rollback": "the rollback of",
     "exempt": "an exception from",
     "end-exemption": "the end of an exception from",
+    "remove-exception": "the removal of an exception from",
 }
 
 
@@ -173,6 +174,10 @@ def _until(event: Event) -> str:
 
 
 def _what(event: Event) -> str:
+    if event.details.get("asks") == "remove-exception":
+        return (
+            f"remove an exception from {event.variant} that secprof did not make on {event.cluster}"
+        )
     if not event.namespaces:
         return f"install {event.variant} in Audit on {event.cluster}"
     return f"enforce {event.variant} in {listed(event.namespaces)} on {event.cluster}"

@@ -194,7 +194,7 @@ def test_page_of_a_foreign_one_shows_its_text_and_leads_to_the_form(
     assert f'<option value="{variant.pk}">{variant.name}</option>' in text
     assert "<option>batch</option>" in text
     assert "<option>shop</option>" not in text
-    assert "kubectl delete policyexceptions.kyverno.io by-hand --namespace kyverno" in text
+    assert "verb=remove-exception&amp;removes=kyverno.io/kyverno/by-hand" in text
     assert "It takes the place of" in form
 
 
@@ -227,6 +227,7 @@ def test_foreign_one_that_names_none_of_our_policies_cannot_be_adopted(
 
     assert "nothing of ours can take its place" in text
     assert "Adopt it" not in text
+    assert "kubectl delete policyexceptions.kyverno.io by-hand --namespace kyverno" in text
 
 
 def test_foreign_one_out_of_reach_is_not_found(variant: Variant) -> None:
