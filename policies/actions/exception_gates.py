@@ -7,7 +7,7 @@ from datetime import datetime
 
 from policies.actions.engine import ask_judging
 from policies.cluster.gateway import Gateway
-from policies.domain.exemptions import names_of
+from policies.domain.exemptions import WorkloadName, names_of
 from policies.domain.judges import Judge, judge_of
 from policies.domain.library import VariantSpec
 from policies.domain.plans import GateAnswer, gate_answers
@@ -18,9 +18,17 @@ from policies.queries.offenders import faults_of
 
 
 def gates_of_end(
-    gateway: Gateway, row: ExceptionRequest, spec: VariantSpec, *, now: datetime
+    gateway: Gateway,
+    row: ExceptionRequest,
+    spec: VariantSpec,
+    *,
+    still_exempt: frozenset[WorkloadName],
+    now: datetime,
 ) -> tuple[GateAnswer, ...]:
-    """Ask the gates for the namespace of an exception as if it exempted nobody. Raises ClusterError."""
+    """Ask the gates for the namespace of an exception as if it exempted nobody.
+
+    `still_exempt` are the workloads that other exceptions go on to exempt. Raises ClusterError.
+    """
     variant, namespace = row.variant, row.namespace
     judge = judge_of(spec)
     engine = ask_judging(gateway, variant)
@@ -34,11 +42,13 @@ def gates_of_end(
     asked = next((each for each in answers if each.gate == GateId.POSTURE.value), None)
     if asked is None or asked.outcome == GateOutcome.UNKNOWN.value:
         return answers
-    return (*others, _posture(row, judge))
+    return (*others, _posture(row, judge, still_exempt))
 
 
-def _posture(row: ExceptionRequest, judge: Judge) -> GateAnswer:
-    failing = _failing(row, judge)
+def _posture(
+    row: ExceptionRequest, judge: Judge, still_exempt: frozenset[WorkloadName]
+) -> GateAnswer:
+    failing = _failing(row, judge, still_exempt)
     if not failing:
         sentence = "No exempted workload that is there would be refused."
         return GateAnswer(row.namespace, GateId.POSTURE.value, GateOutcome.PASS.value, 0, sentence)
@@ -49,8 +59,11 @@ def _posture(row: ExceptionRequest, judge: Judge) -> GateAnswer:
     )
 
 
-def _failing(row: ExceptionRequest, judge: Judge) -> list[str]:
-    exempted = {(each.kind.value, each.name) for each in names_of(row.approved_workloads)}
+def _failing(
+    row: ExceptionRequest, judge: Judge, still_exempt: frozenset[WorkloadName]
+) -> list[str]:
+    agreed = set(names_of(row.approved_workloads)) - still_exempt
+    exempted = {(each.kind.value, each.name) for each in agreed}
     found = ObservedWorkload.objects.filter(
         cluster_id=row.variant.cluster_id, namespace=row.namespace, finding_count__gt=0
     ).defer("containers", "patches")

@@ -33,7 +33,7 @@ from policies.domain.exceptions import (
 from policies.domain.exemptions import Exemption
 from policies.domain.library import InvalidVariant, VariantSpec
 from policies.domain.lifecycle import FlipVerb
-from policies.domain.plans import ABSENT, Plan, PlannedObject
+from policies.domain.plans import ABSENT, GateAnswer, Plan, PlannedObject
 from policies.models import DesiredRevision, ExceptionRequest
 from policies.queries.exemption_rows import exemption_of, exemptions_of
 from policies.queries.specs import current_revisions, spec_of_revision
@@ -67,6 +67,12 @@ class _Ground:
     @property
     def is_enforced(self) -> bool:
         return self.row.namespace in self.live.enforced
+
+    @property
+    def others(self) -> tuple[Exemption, ...]:
+        """Who else is exempt by what is on the cluster now."""
+        own = str(self.row.pk)
+        return exemptions_of(each for each in self.current.exempted if each != own)
 
 
 def plan_exception(
@@ -148,7 +154,6 @@ def _plan(ground: _Ground) -> ExceptionPlan:
 
 def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
     row = ground.row
-    is_end = ground.verb is FlipVerb.END_EXEMPTION
     return Plan(
         cluster=row.variant.cluster.name,
         variant=row.variant.name,
@@ -157,9 +162,7 @@ def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
         enforced_before=ground.live.enforced,
         enforced_after=ground.live.enforced,
         objects=objects,
-        gates=gates_of_end(ground.gateway, row, ground.spec, now=ground.now)
-        if is_end and ground.is_enforced
-        else (),
+        gates=_gates(ground),
         verdicts=(),
         audit_namespace="",
         revision=ground.current.compiled_from.number,
@@ -167,14 +170,32 @@ def _plan_of(ground: _Ground, objects: tuple[PlannedObject, ...]) -> Plan:
     )
 
 
+def _gates(ground: _Ground) -> tuple[GateAnswer, ...]:
+    """An exemption that ends where the policy is enforced makes it stronger: what would be refused then?"""
+    if ground.verb is not FlipVerb.END_EXEMPTION or not ground.is_enforced:
+        return ()
+    controls = set(ground.exemption.controls)
+    still_exempt = {
+        workload
+        for each in ground.others
+        if each.namespace == ground.exemption.namespace and controls <= set(each.controls)
+        for workload in each.workloads
+    }
+    return gates_of_end(
+        ground.gateway,
+        ground.row,
+        ground.spec,
+        still_exempt=frozenset(still_exempt),
+        now=ground.now,
+    )
+
+
 # Native policies
 
 
 def _native(ground: _Ground) -> tuple[PlannedObject, ...]:
-    own_id = str(ground.row.pk)
-    others = exemptions_of(each for each in ground.current.exempted if each != own_id)
     own = (ground.exemption,) if ground.verb is FlipVerb.EXEMPT else ()
-    spec = replace(ground.spec, exemptions=(*others, *own))
+    spec = replace(ground.spec, exemptions=(*ground.others, *own))
     return planned_objects(
         Ground(ground.gateway, ground.verb, spec, ground.live, ground.current, None),
         ground.live.enforced,

@@ -5,7 +5,7 @@ when it is carried out (`policies.actions.exception_rollouts`), and made anew wh
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,9 @@ from django.db import transaction
 
 from policies import dispatch
 from policies.actions import audit
-from policies.actions.connections import connected
 from policies.actions.errors import Busy, Refused
-from policies.actions.exception_planning import ExceptionPlan, check_honoured, plan_exception
+from policies.actions.exception_planning import check_honoured
+from policies.actions.exception_previews import plan_to_exempt
 from policies.actions.exception_rollouts import begin_if_free
 from policies.actions.exception_rows import (
     change,
@@ -36,21 +36,16 @@ from policies.actions.exception_wishes import (
     lapses_at,
     refuse,
     told,
-    wished_row,
     wished_variant,
-    workloads_there,
 )
 from policies.domain.authority import SYSTEM, Act, Actor, require
-from policies.domain.exceptions import also_covers
-from policies.domain.exemptions import ExceptionWish, Exemption, WorkloadName
-from policies.domain.lifecycle import ExceptionStatus, FlipVerb, WrongState, check_exception
-from policies.domain.plans import Plan
+from policies.domain.exemptions import ExceptionWish, WorkloadName
+from policies.domain.lifecycle import ExceptionStatus, WrongState, check_exception
 from policies.domain.wishes import draft_problems
 from policies.models import ExceptionRequest
 from policies.queries.exemption_rows import exemption_of
 from policies.queries.places import places_of
 
-WEB_PATIENCE_SECONDS = 10.0
 _NO_DECISION: dict[str, Any] = {
     "decided_by_id": None,
     "decided_at": None,
@@ -61,66 +56,6 @@ _NO_DECISION: dict[str, Any] = {
     "attempt_count": 0,
     "closing_message": "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionPreview:
-    """What an exception would be, and whom it would cover, as things are now."""
-
-    plan: Plan
-    honoured: bool | None
-    """Whether the engine would heed it; None when only the proof can tell."""
-    support: str
-    """Which settings decide that, and which to change; empty for a native policy."""
-    not_there: tuple[WorkloadName, ...]
-    """Asked for, and not found by the last collection."""
-    also_covers: tuple[WorkloadName, ...]
-    """Not asked for, and covered all the same."""
-
-
-def preview_exception(
-    *,
-    wish: ExceptionWish | None = None,
-    exception_id: UUID | None = None,
-    workloads: Collection[WorkloadName] | None = None,
-    ends_at: datetime | None = None,
-    by: Actor,
-    now: datetime,
-) -> ExceptionPreview:
-    """Plan a wish, or an exception that was asked for, in full or as it would be agreed to; write nothing.
-
-    Raises Refused with everything that is not right, ClusterError.
-    """
-    if wish is not None:
-        row = wished_row(wish, by.person_id)
-    elif exception_id is not None:
-        row = find_exception(exception_id)
-    else:
-        raise Refused("Say what to look at.")
-    require(by, Act.VIEW, at=exception_places(row))
-    if wish is not None:
-        check_wish(wish, row.variant, now=now)
-    exemption = exemption_of(row)
-    if wish is None and row.status == ExceptionStatus.REQUESTED:
-        exemption = replace(
-            exemption,
-            workloads=agreed_workloads(row, workloads),
-            ends_at=agreed_end(row, ends_at, now=now),
-        )
-    planned = _planned(row, exemption, now=now)
-    there = workloads_there(row.variant, row.namespace)
-    return ExceptionPreview(
-        plan=planned.plan,
-        honoured=planned.honoured,
-        support=planned.support,
-        not_there=tuple(each for each in exemption.workloads if each not in there),
-        also_covers=also_covers(exemption, there),
-    )
-
-
-def _planned(row: ExceptionRequest, exemption: Exemption, *, now: datetime) -> ExceptionPlan:
-    with connected(row.variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
-        return plan_exception(gateway, row, FlipVerb.EXEMPT, exemption=exemption, now=now)
 
 
 def save_draft(
@@ -261,7 +196,7 @@ def approve(
     agreed = agreed_workloads(row, workloads)
     end = agreed_end(row, ends_at, now=now)
     exemption = replace(exemption_of(row), workloads=agreed, ends_at=end, approved_by=by.name)
-    planned = _planned(row, exemption, now=now)
+    planned = plan_to_exempt(row, exemption, now=now)
     check_honoured(planned)
     with transaction.atomic():
         move(

@@ -23,6 +23,7 @@ from policies.domain.readiness import HARD_GATES
 from policies.models import Flip, Variant
 from policies.queries.places import flip_places, places_of, places_of_flip
 
+PLANNED_BY_NAMESPACES = frozenset({FlipVerb.INSTALL, FlipVerb.ENFORCE, FlipVerb.ROLLBACK})
 WEB_PATIENCE_SECONDS = 10.0
 """How long a person waits for one answer of a cluster."""
 
@@ -38,6 +39,8 @@ def preview(
     """Make the plan of a flip and write nothing. Raises Refused, ClusterError."""
     variant = _variant(variant_id)
     require(by, Act.VIEW, at=_places(variant, verb, namespaces))
+    if verb not in PLANNED_BY_NAMESPACES:
+        raise Refused("Exceptions are asked for, ended and removed by actions of their own.")
     with connected(variant.cluster, patience_seconds=WEB_PATIENCE_SECONDS) as gateway:
         return make_plan(gateway, variant, verb, namespaces, now=now)
 
@@ -64,8 +67,6 @@ def request(
         raise Refused("A rollback needs no request: roll back at once.")
     if not reason.strip():
         raise Refused("Say why: the person who approves will read it.")
-    if verb not in {FlipVerb.INSTALL, FlipVerb.ENFORCE}:
-        raise Refused("Exceptions are asked for, ended and removed by actions of their own.")
     plan = preview(variant_id=variant_id, verb=verb, namespaces=namespaces, by=by, now=now)
     return _ask(variant_id, plan, plan_digest, reason, override_reason, at=at, by=by, now=now)
 

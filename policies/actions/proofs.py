@@ -1,6 +1,6 @@
 """The steps that prove: dry-runs of pods, until several answers in a row agree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -8,7 +8,8 @@ from django.conf import settings
 
 from policies.actions.engine import ask_pod
 from policies.actions.step_run import PASSING, Outcome, StepFailed, StepRun
-from policies.cluster.errors import Conflict
+from policies.cluster.errors import Conflict, NotFound
+from policies.cluster.gateway import NAMESPACES
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
 from policies.domain.exceptions import exempt_pods
 from policies.domain.exemptions import Exemption, WorkloadName
@@ -16,6 +17,7 @@ from policies.domain.library import ObjectRole, Target, probe_pods
 from policies.domain.lifecycle import FlipVerb, StepKind
 from policies.domain.objects import WorkloadKind
 from policies.models import RolloutStep
+from policies.queries.exemption_rows import exemptions_of
 
 PROBE_PAUSE_SECONDS = 0.2
 
@@ -73,14 +75,44 @@ def prove_exempt(run: StepRun, step: RolloutStep) -> Outcome:
 
 def prove_not_exempt(run: StepRun, step: RolloutStep) -> Outcome:
     """A pod beside it, as bad, is judged as ever."""
+    if said := _nothing_to_prove(run, step, is_neighbour=True):
+        return Outcome(said, skipped=True)
     workload, exemption = _exempted_workload(step), _exemption(run)
-    pod = exempt_pods(run.spec, exemption, workload).neighbour
+    # Beside whoever is exempt here, not beside this one alone.
+    named = {*exemption.workloads, *(w for each in _others(run) for w in each.workloads)}
+    everybody = replace(exemption, workloads=tuple(sorted(named)))
+    pod = exempt_pods(run.spec, everybody, workload).neighbour
     return _prove(run, step, _Probe("pod beside it", pod), wanted=_judged(run, step))
 
 
 def prove_judged(run: StepRun, step: RolloutStep) -> Outcome:
     """The pod that was exempted is judged again."""
+    if said := _nothing_to_prove(run, step):
+        return Outcome(said, skipped=True)
     return _prove(run, step, _exempted(run, step), wanted=_judged(run, step))
+
+
+def _nothing_to_prove(run: StepRun, step: RolloutStep, *, is_neighbour: bool = False) -> str:
+    """Say why an end leaves nothing to be asked: nobody lives there any more, or another exception goes on."""
+    if run.plan.verb is not FlipVerb.END_EXEMPTION:
+        return ""
+    try:
+        run.patiently(lambda: run.gateway.get(NAMESPACES, step.namespace))
+    except NotFound:
+        return f"The namespace {step.namespace} is gone, and everybody in it."
+    workload, controls = _exempted_workload(step), set(_exemption(run).controls)
+    others = [o for o in _others(run) if o.exempts(workload) and controls & set(o.controls)]
+    if is_neighbour or not others:
+        return ""
+    until = max(each.ends_at for each in others).date().isoformat()
+    return f"{workload} is exempt still, by another exception, until {until}."
+
+
+def _others(run: StepRun) -> tuple[Exemption, ...]:
+    """Give what else is exempt in the namespace by what is on the cluster now."""
+    own = str(run.rollout.flip.exception_id)
+    found = exemptions_of(each for each in run.rollout.revision.exempted if each != own)
+    return tuple(each for each in found if each.namespace == _exemption(run).namespace)
 
 
 def _exempted(run: StepRun, step: RolloutStep) -> _Probe:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import yaml
 
 from policies.domain.exemptions import Exemption, WorkloadName
-from policies.domain.library import ObjectRole
+from policies.domain.library import ObjectRole, Target
 from policies.domain.library.exempting import exempted_by
 from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.observed import policy_digest
@@ -250,7 +250,9 @@ def _is_kept_alike(approved: Plan, earlier: PlannedObject, planned: PlannedObjec
 
     A native policy carries its exemptions itself; they come and go while a flip waits.
     """
-    if approved.verb in EXEMPTING_VERBS or earlier.before is None or planned.before is None:
+    if planned.kind != Target.NATIVE or approved.verb in EXEMPTING_VERBS:
+        return False
+    if earlier.before is None or planned.before is None:
         return False
     if (earlier.verb, planned.verb) != ("keep", "keep"):
         return False

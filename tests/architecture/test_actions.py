@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "policies" / "actions"
-READS = {"exceptions.preview_exception", "flips.preview", "flips.preview_removal"}
+READS = {"exception_previews.preview_exception", "flips.preview", "flips.preview_removal"}
 """Takes an actor and changes nothing."""
 INSIDE = {"flips.mark_stale", "starting.supersede_active_rollout", "audit.record"}
 """Steps of another action, which asked already."""

@@ -8,9 +8,11 @@ import pytest
 from policies.actions import exception_ends
 from policies.actions.errors import Busy, Refused
 from policies.actions.specs import resource_of
-from policies.cluster.gateway import DEPLOYMENTS
+from policies.cluster.gateway import DEPLOYMENTS, NAMESPACES
 from policies.domain.authority import SYSTEM, Actor, NotAllowed
+from policies.domain.exemptions import WorkloadName
 from policies.domain.lifecycle import ExceptionStatus, FlipVerb, RolloutStatus, WrongState
+from policies.domain.objects import WorkloadKind
 from policies.models import AuditEvent, ExceptionRequest
 from policies.queries.exemption_rows import exemption_of
 from sandbox.faults import Fault
@@ -31,6 +33,8 @@ from tests.integration.actions.excepting import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("little_patience")]
 
 S = ExceptionStatus
+FTP_V2 = WorkloadName(WorkloadKind.DEPLOYMENT, "ftp-v2")
+"""Named like the pod beside ftp that a proof would ask about first."""
 
 
 @pytest.fixture(autouse=True)
@@ -304,3 +308,43 @@ def test_what_has_ended_is_not_announced(world: SandboxWorld) -> None:
     carry(world, row)
 
     assert announced(world, row, 1) == []
+
+
+# Others beside it
+
+
+def test_end_leaves_to_another_exception_whom_that_exempts(
+    world: SandboxWorld, target: str
+) -> None:
+    variant = enforced(world, target)
+    old = in_force(world, variant, FTP, ends_at=world.now() + timedelta(days=5))
+    new = in_force(world, variant, FTP, FTP_V2)
+
+    expire(world, old)
+    assert carry(world, old) is RolloutStatus.PROVEN, last_flip(old).closing_message
+
+    assert old.status == S.ENDED
+    judged = last_flip(old).rollout.steps.get(kind="prove-judged")
+    assert judged.status == "skipped"
+    assert judged.detail.startswith("Deployment ftp is exempt still, by another exception, until")
+    assert [g["outcome"] for g in last_flip(old).plan["gates"] if g["gate"] == "posture"] == [
+        "pass"
+    ]
+    expire(world, new)
+    assert carry(world, new) is RolloutStatus.PROVEN, last_flip(new).closing_message
+    assert set(last_flip(new).rollout.steps.values_list("status", flat=True)) == {"done"}
+
+
+def test_end_in_a_namespace_that_is_gone_is_an_end(world: SandboxWorld, target: str) -> None:
+    row = in_force(world, world.installed(target))
+    world.sandbox.delete(NAMESPACES, "team-a")
+    world.collect()
+
+    expire(world, row)
+    assert carry(world, row) is RolloutStatus.PROVEN, last_flip(row).closing_message
+
+    assert row.status == S.ENDED
+    details = set(
+        last_flip(row).rollout.steps.filter(status="skipped").values_list("detail", flat=True)
+    )
+    assert details == {"The namespace team-a is gone, and everybody in it."}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from policies.actions import exception_rollouts, exceptions
+from policies.actions import exception_previews, exception_rollouts
 from policies.actions.errors import Refused
 from policies.domain.lifecycle import (
     ExceptionStatus,
@@ -106,7 +106,7 @@ def check_not_drifted(world: SandboxWorld, variant: Variant) -> None:
 def exempted_now(world: SandboxWorld, variant: Variant) -> bool:
     """Ask by a roll-out's own proof: a bad pod of ftp, as the policy judges it now."""
     row = ExceptionRequest.objects.filter(variant=variant).latest("requested_at")
-    plan = exceptions.preview_exception(
+    plan = exception_previews.preview_exception(
         exception_id=row.pk, by=world.people.operator, now=world.now()
     ).plan
     return plan.changes == ()

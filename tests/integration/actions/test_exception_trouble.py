@@ -6,11 +6,16 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from policies.actions import exception_ends, exception_rollouts, exceptions
+from policies.actions import (
+    exception_ends,
+    exception_previews,
+    exception_rollouts,
+    exceptions,
+)
 from policies.actions.errors import Refused
 from policies.domain.authority import SYSTEM, NotAllowed
 from policies.domain.exemptions import WorkloadName
-from policies.domain.lifecycle import ExceptionStatus, RolloutStatus, WrongState
+from policies.domain.lifecycle import ExceptionStatus, FlipVerb, RolloutStatus, WrongState
 from policies.domain.objects import WorkloadKind
 from policies.domain.parameters import Parameters
 from policies.models import AuditEvent, DesiredRevision, ExceptionRequest
@@ -52,7 +57,7 @@ def test_approval_is_refused_where_the_engine_would_not_honour_it(
     row = asked(world, variant)
     heed(world, "--enablePolicyException=false")
 
-    preview = exceptions.preview_exception(
+    preview = exception_previews.preview_exception(
         exception_id=row.pk, by=world.people.viewer, now=world.now()
     )
     assert preview.honoured is False
@@ -241,7 +246,7 @@ def test_bare_pod_that_runs_is_exempted_and_ended(world: SandboxWorld, target: s
 def test_preview_of_a_wish_plans_and_writes_nothing(world: SandboxWorld, target: str) -> None:
     variant = enforced(world, target)
 
-    preview = exceptions.preview_exception(
+    preview = exception_previews.preview_exception(
         wish=wish(variant, FTP, WorkloadName(WorkloadKind.DEPLOYMENT, "gone"), now=world.now()),
         by=owner_of(world, "team-a"),
         now=world.now(),
@@ -260,14 +265,14 @@ def test_preview_of_a_wish_plans_and_writes_nothing(world: SandboxWorld, target:
 def test_preview_of_a_part_is_of_that_part(world: SandboxWorld) -> None:
     row = asked(world, world.installed("ClusterPolicy"), FTP, MAIL)
 
-    preview = exceptions.preview_exception(
+    preview = exception_previews.preview_exception(
         exception_id=row.pk, workloads=[FTP], by=world.people.viewer, now=world.now()
     )
 
     assert preview.plan.exemption is not None
     assert preview.plan.exemption.workloads == (FTP,)
     with pytest.raises(Refused, match="Nobody asked for Deployment gone"):
-        exceptions.preview_exception(
+        exception_previews.preview_exception(
             exception_id=row.pk,
             workloads=[WorkloadName(WorkloadKind.DEPLOYMENT, "gone")],
             by=world.people.viewer,
@@ -275,16 +280,33 @@ def test_preview_of_a_part_is_of_that_part(world: SandboxWorld) -> None:
         )
 
 
+def test_preview_of_a_draft_is_refused_and_so_is_a_flip_of_that_kind(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    row = exceptions.save_draft(
+        wish=wish(variant, now=world.now(), ends_at=None),
+        by=world.people.operator,
+        now=world.now(),
+    )
+
+    with pytest.raises(Refused, match="A draft has no plan yet"):
+        exception_previews.preview_exception(
+            exception_id=row.pk, by=world.people.operator, now=world.now()
+        )
+    for verb in (FlipVerb.EXEMPT, FlipVerb.END_EXEMPTION, FlipVerb.REMOVE_EXCEPTION):
+        with pytest.raises(Refused, match="by actions of their own"):
+            world.plan(variant, verb, "team-a")
+
+
 def test_preview_takes_who_may_see_it_and_something_to_see(world: SandboxWorld) -> None:
     variant = world.installed("ClusterPolicy")
     with pytest.raises(NotAllowed):
-        exceptions.preview_exception(
+        exception_previews.preview_exception(
             wish=wish(variant, now=world.now()), by=owner_of(world, "team-b"), now=world.now()
         )
     with pytest.raises(Refused, match="Say what to look at"):
-        exceptions.preview_exception(by=world.people.viewer, now=world.now())
+        exception_previews.preview_exception(by=world.people.viewer, now=world.now())
     with pytest.raises(Refused, match="Give an end"):
-        exceptions.preview_exception(
+        exception_previews.preview_exception(
             wish=wish(variant, now=world.now(), ends_at=None),
             by=world.people.viewer,
             now=world.now(),

@@ -175,6 +175,18 @@ def test_dry_run_pod_stores_nothing_and_returns_the_warnings(
     assert asked.json == {"metadata": {"name": "x"}, "spec": None}
 
 
+def test_dry_run_pod_that_exists_already_tells_what_was_warned_of(
+    gateway: KubernetesGateway, stub: Stub
+) -> None:
+    headers = (("Warning", '299 - "Policy p failed: a"'),)
+    stub.answers = [Canned.of({"kind": "Status", "message": "exists"}, status=409, headers=headers)]
+
+    with pytest.raises(errors.Conflict) as refusal:
+        gateway.dry_run_pod("team-a", {"metadata": {"name": "x"}})
+
+    assert refusal.value.warnings == ("Policy p failed: a",)
+
+
 def test_dry_run_pod_without_namespace_is_not_sent(gateway: KubernetesGateway, stub: Stub) -> None:
     with pytest.raises(errors.Invalid):
         gateway.dry_run_pod("", {})
