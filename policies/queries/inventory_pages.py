@@ -140,6 +140,8 @@ class InventoryPage:
     page: int
     page_count: int
     cards: tuple[PoolCard, ...]
+    is_whole: bool
+    """All of the cluster is seen; otherwise the operator's profiles are not counted."""
 
     @property
     def has_operator(self) -> bool:
@@ -196,6 +198,7 @@ def load_page(
         page=shown,
         page_count=page_count,
         cards=_cards(cluster, inventory),
+        is_whole=reach.sees_all_of(cluster.pk),
     )
 
 

@@ -103,7 +103,9 @@ def policy_list(wanted: PolicyFilter, *, reach: Reach, page: int) -> PolicyList:
     found = list(_with_cluster(rows)[start : start + PAGE_SIZE])
     variants = _variants(found)
     return PolicyList(
-        rows=tuple(_row(p, lint(p.manifest, facts_of(p.cluster)), variants) for p in found),
+        rows=tuple(
+            _row(p, lint(p.manifest, facts_of(p.cluster)), variants, reach=reach) for p in found
+        ),
         total_count=total,
         page=number,
         page_count=pages,
@@ -130,7 +132,7 @@ def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPa
     facts = facts_of(found.cluster)
     findings = lint(found.manifest, facts)
     return PolicyPage(
-        row=_row(found, findings, _variants([found])),
+        row=_row(found, findings, _variants([found]), reach=reach),
         cluster=found.cluster,
         api_version=str(found.manifest.get("apiVersion", "")),
         is_ready=found.is_ready,
@@ -169,6 +171,8 @@ def _row(
     found: ObservedPolicy,
     findings: tuple[LintFinding, ...],
     variants: dict[tuple[int, str], int],
+    *,
+    reach: Reach,
 ) -> PolicyRow:
     policy = Policy(found.manifest)
     counts = Counter(finding.severity for finding in findings)
@@ -178,7 +182,7 @@ def _row(
         name=found.name,
         variant_id=variants.get((found.cluster_id, found.variant_name)),
         owner="secprof" if found.variant_name else owner_of(policy),
-        action=action_of(policy),
+        action=action_of(policy, names_namespaces=reach.sees_all_of(found.cluster_id)),
         errors=counts[Severity.ERROR],
         warnings=counts[Severity.WARNING],
         notes=counts[Severity.INFO],

@@ -20,7 +20,7 @@
     const [down, right] = step[event.key];
     // Cells without anything to open or select are passed over.
     for (let y = row + down, x = at.cellIndex + right; rows[y]?.cells[x]; y += down, x += right) {
-      const next = rows[y].cells[x].querySelector("a, input");
+      const next = rows[y].cells[x].querySelector("a, input:not(:disabled)");
       if (next) {
         event.preventDefault();
         next.focus();
@@ -49,7 +49,7 @@
   const tellSelected = () => {
     const form = document.getElementById("selection");
     if (!form) return;
-    const boxes = [...document.querySelectorAll("input[form=selection][name=namespace]")];
+    const boxes = [...document.querySelectorAll("input[form=selection][name=namespace]:not(:disabled)")];
     const count = boxes.filter((box) => box.checked).length;
     form.querySelector("[data-count]").textContent = String(count);
     form.querySelector("[type=submit]").disabled = count === 0;
@@ -66,7 +66,7 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.id === "select-all") {
-      document.querySelectorAll("input[form=selection][name=namespace]").forEach((box) => {
+      document.querySelectorAll("input[form=selection][name=namespace]:not(:disabled)").forEach((box) => {
         box.checked = event.target.checked;
       });
     }

@@ -39,7 +39,7 @@ class Reading:
         return self.judged == self.refused
 
 
-def action_of(policy: Policy) -> str:
+def action_of(policy: Policy, *, names_namespaces: bool = True) -> str:
     """Say in a few words what happens to something that fails."""
     if policy.family is Family.CEL:
         return ", ".join(cel_actions(policy))
@@ -55,7 +55,8 @@ def action_of(policy: Policy) -> str:
     if not others:
         return elsewhere.refused
     other = "Audit" if elsewhere.refused == "Enforce" else "Enforce"
-    return f"{elsewhere.refused}; {other} in {_short(others)}"
+    where = _short(others) if names_namespaces else "some namespaces"
+    return f"{elsewhere.refused}; {other} in {where}"
 
 
 def readings(policy: Policy) -> tuple[Reading, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies.domain.authority import ALLOWED, Act, Role, Scope
+from policies.domain.authority import Act, Role, Scope
+from policies.domain.rights import acts_of
 from policies.queries.grants import GrantLine, HolderCard, Reached
 from policies.web.words import count_of
 
@@ -53,11 +54,6 @@ class ShownReached:
     is_nothing: bool
 
 
-def acts_of(role: Role) -> tuple[str, ...]:
-    """Say what a role may do besides seeing, in the order of the acts."""
-    return tuple(act.value for act in Act if role in ALLOWED[act] and act not in _SEEING)
-
-
 def shown_grant(line: GrantLine, counts: Mapping[Scope, int] | None = None) -> ShownGrant:
     """Word one grant."""
     is_counted = counts is not None and line.scope.is_of_namespaces
@@ -69,7 +65,7 @@ def shown_grant(line: GrantLine, counts: Mapping[Scope, int] | None = None) -> S
         given_at=line.given_at,
         through=line.through,
         count=count_of(counts[line.scope], "namespace") if counts and is_counted else "",
-        acts=acts_of(line.role),
+        acts=tuple(act.value for act in acts_of(line.role, line.scope) if act not in _SEEING),
     )
 
 

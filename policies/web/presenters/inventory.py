@@ -123,7 +123,8 @@ def _operator_source(page: InventoryPage) -> Source:
         f"{_count(page.states, APPARMOR_PROFILES)} for AppArmor",
     )
     switched = "; its AppArmor is switched off" if _is_apparmor_off(page) else ""
-    sentence = f"Profiles: {' and '.join(counts)}{switched}"
+    profiles = f"Profiles: {' and '.join(counts)}" if page.is_whole else "Profiles are read"
+    sentence = f"{profiles}{switched}"
     return Source(title, "known", sentence, page.states[PROFILE_NODE_STATUSES].read_at)
 
 
