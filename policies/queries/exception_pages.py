@@ -16,10 +16,13 @@ from policies.queries.exceptions import (
 )
 from policies.queries.places import places_of
 from policies.queries.reviews import ReviewedWorkload, reviewed_workloads
+from policies.queries.trail import SMALL_VERBS
 from policies.queries.trail_chain import read_rows
 from policies.queries.trail_events import Event, event_of
 
 HISTORY_SHOWN = 100
+NAMEABLE = frozenset(WorkloadKind) - {WorkloadKind.POD_TEMPLATE}
+"""What an exception can be for: a PodTemplate makes no pods by itself, so nothing could be proven for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def _askable(variant: Variant, place: Place, reviewed: Iterable[ReviewedWorkload
     found = [
         (WorkloadName(WorkloadKind(w.kind), w.name), w)
         for w in reviewed
-        if w.kind in set(WorkloadKind) and w.posture.outcome not in {"none", "inapplicable"}
+        if w.kind in NAMEABLE and w.posture.outcome not in {"none", "inapplicable"}
     ]
     return Askable(
         place=place,
@@ -160,5 +163,5 @@ def _evidence(
 
 
 def _history(row: ExceptionRequest) -> tuple[Event, ...]:
-    events = AuditEvent.objects.filter(exception_id=str(row.pk)).order_by("pk")
-    return tuple(event_of(event) for event in read_rows(events[:HISTORY_SHOWN]))
+    events = AuditEvent.objects.filter(exception_id=str(row.pk)).exclude(verb__in=SMALL_VERBS)
+    return tuple(event_of(event) for event in read_rows(events.order_by("pk")[:HISTORY_SHOWN]))

@@ -13,10 +13,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from policies.domain.authority import Actor, Place, Role
+from policies.domain.exceptions import exception_kind
 from policies.domain.exemptions import WorkloadName
 from policies.domain.lifecycle import ExceptionStatus
 from policies.models import ExceptionRequest, Flip, ObservedNamespace, Variant
+from policies.queries.exception_support import heeded_by_clusters
 from policies.queries.reach import Reach
+from policies.queries.specs import spec_of
 
 PAGE_SIZE = 50
 ENDS_SOON = timedelta(days=14)
@@ -242,6 +245,21 @@ def newest_flip(row: ExceptionRequest) -> Flip | None:
         "variant__cluster", "requested_by", "decided_by"
     )
     return found.order_by("-requested_at", "-lapses_at").first()
+
+
+def inert(*, reach: Reach) -> tuple[ExceptionRow, ...]:
+    """List what counts as in force on clusters whose engine, as it was read last, passes over such exceptions."""
+    found = seen(reach=reach, user_id=None).filter(status=ExceptionStatus.IN_FORCE)
+    rows = list(related(found).order_by("approved_ends_at", "pk"))
+    kinds = {
+        row.pk: (row.variant.cluster_id, kind)
+        for row in rows
+        if (kind := exception_kind(spec_of(row.variant)))
+    }
+    heeded = heeded_by_clusters(set(kinds.values())) if kinds else {}
+    return exception_rows(
+        row for row in rows if row.pk in kinds and heeded[kinds[row.pk]].honoured is False
+    )
 
 
 def exempted(variant: Variant, namespace: str) -> dict[WorkloadName, ExceptionRow]:

@@ -12,6 +12,7 @@ from policies.domain.objects import WorkloadKind
 _PLAIN = {"class": "form-control", "autocomplete": "off"}
 _LAST_MOMENT = time(23, 59, tzinfo=UTC)
 _NO_END = "Give an end: no exception lasts for ever."
+NAMEABLE_KINDS = tuple(kind for kind in WorkloadKind if kind is not WorkloadKind.POD_TEMPLATE)
 MANY = 200
 """More workloads than anybody means when they ask for an exception."""
 
@@ -80,7 +81,7 @@ class WishForm(forms.Form):
 
     workloads = WorkloadsField(required=False)
     more_kind = forms.ChoiceField(
-        choices=[(kind.value, kind.value) for kind in WorkloadKind],
+        choices=[(kind.value, kind.value) for kind in NAMEABLE_KINDS],
         required=False,
         widget=forms.Select({"class": "form-select"}),
         error_messages={"invalid_choice": "Choose a kind from the list."},

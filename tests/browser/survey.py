@@ -20,6 +20,9 @@ ILLUSTRATIONS = {
     "policy-lint",
     "variant-form",
     "validation",
+    "exception-form",
+    "exception-to-decide",
+    "exceptions",
 }
 """Pages that README and docs show: their first screen is kept apart."""
 HEIGHT = 900

@@ -48,7 +48,7 @@ _SENTENCES = {
     ExceptionStatus.DRAFT: "A draft: nobody but its writer sees it, and nobody decides on it.",
     ExceptionStatus.REQUESTED: "Nothing is written before somebody else has decided.",
     ExceptionStatus.APPROVED: "Agreed to. It is not exempt before the cluster has proven it.",
-    ExceptionStatus.IN_FORCE: "In force: the exempted pods were admitted, and a neighbour's was not.",
+    ExceptionStatus.IN_FORCE: "In force: a bad pod of each workload was let through, and one beside it was judged as before.",
     ExceptionStatus.FAILED: "Carried out and not proven: what was written may still be on the cluster.",
     ExceptionStatus.ENDING: "It is being taken off the cluster. It counts as exempt until its end is proven.",
     ExceptionStatus.ENDED: "Over: it is off the cluster, and that was proven.",

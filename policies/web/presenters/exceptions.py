@@ -183,6 +183,14 @@ def home_lines(rows: tuple[ExceptionRow, ...], *, now: datetime) -> tuple[HomeLi
     )
 
 
+def inert_lines(rows: tuple[ExceptionRow, ...]) -> tuple[HomeLine, ...]:
+    """Word the exceptions that their cluster passes over."""
+    sentence = "The engine's settings leave it out: its page says which one to change."
+    return tuple(
+        HomeLine(row.id, "inert", row_title(row), sentence, row.changed_at) for row in rows
+    )
+
+
 _ENDS = {
     "soon": "It ends by itself: fix what it exempts, or ask anew.",
     "overdue": "Its time is over, and its end is not proven.",

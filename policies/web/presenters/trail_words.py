@@ -115,6 +115,7 @@ _THINGS = {
     "rollback": "the rollback of",
     "exempt": "an exception from",
     "end-exemption": "the end of an exception from",
+    "remove-exception": "the removal of an exception from",
 }
 _MECHANISMS = {mechanism.value: title for mechanism, title in MECHANISM_TITLES.items()}
 _FORMATS = {"csv": "CSV", "jsonl": "JSON lines"}
@@ -179,7 +180,11 @@ def _inventory(event: Event, rest: str) -> str:
 
 
 def _flip(event: Event, rest: str) -> str:
-    if event.namespaces:
+    if _detail(event, "asks") == "remove-exception":
+        what = (
+            f"remove an exception from {event.variant} that secprof did not make on {event.cluster}"
+        )
+    elif event.namespaces:
         what = f"enforce {event.variant} in {_names(event)} on {event.cluster}"
     else:
         what = f"install {event.variant} in Audit on {event.cluster}"

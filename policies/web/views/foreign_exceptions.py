@@ -8,9 +8,9 @@ from django.views.decorators.http import require_safe
 
 from policies.domain.authority import Act, Place
 from policies.domain.plans import manifest_text
-from policies.queries.foreign_exceptions import foreign, foreign_page
+from policies.queries.foreign_exceptions import adopted_name, foreign, foreign_page
 from policies.queries.freshness import data_strip
-from policies.web.actors import actor_of, permit_on_any, seen_by
+from policies.web.actors import actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import respond
 from policies.web.presenters.foreign_exceptions import removal, shown_foreign
 
@@ -28,6 +28,8 @@ def detail(request: HttpRequest, exception_id: int) -> HttpResponse:
         "shown": shown_foreign(page.row),
         "text": manifest_text(page.manifest),
         "removal": removal(page),
+        "removes": adopted_name(row),
+        "may_remove": permit(actor_of(request.user), Act.REQUEST_FLIP, at=Place(row.cluster.name)),
         "strip": data_strip(row.cluster, now=timezone.now()),
         "current_cluster": row.cluster.name,
         "may_adopt": permit_on_any(actor_of(request.user), Act.REQUEST_EXCEPTION, places),

@@ -13,7 +13,7 @@ from policies.queries.home import home_page
 from policies.queries.trail_chain import last_check
 from policies.web.actors import Permit, actor_of, permit, seen_by
 from policies.web.htmx import respond
-from policies.web.presenters.exceptions import home_lines, row_title
+from policies.web.presenters.exceptions import home_lines, inert_lines, row_title
 from policies.web.presenters.trail import sentences
 from policies.web.presenters.trail_state import TrailState, trail_state
 
@@ -55,5 +55,8 @@ def _exceptions(request: HttpRequest, actor: Actor) -> dict[str, Any]:
         "ending_exceptions": home_lines(
             exceptions.ending_for(actor, reach=reach, now=now), now=now
         ),
-        "broken_exceptions": home_lines(exceptions.broken(reach=reach, now=now), now=now),
+        "broken_exceptions": (
+            *home_lines(exceptions.broken(reach=reach, now=now), now=now),
+            *inert_lines(exceptions.inert(reach=reach)),
+        ),
     }

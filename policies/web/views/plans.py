@@ -1,6 +1,7 @@
 """The plan page: a fresh preview, and the request that freezes it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -13,11 +14,11 @@ from django.views.decorators.http import require_POST, require_safe
 from policies.actions import flips
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
-from policies.domain.authority import Act
+from policies.domain.authority import Act, Actor
 from policies.domain.judges import judge_of
 from policies.domain.lifecycle import EXEMPTING_VERBS, FlipVerb
 from policies.domain.plans import Plan
-from policies.models import Variant
+from policies.models import Flip, Variant
 from policies.queries.freshness import data_strip
 from policies.queries.offenders import offenders
 from policies.queries.places import flip_places
@@ -41,6 +42,8 @@ class Wanted:
     variant: Variant
     verb: FlipVerb
     namespaces: tuple[str, ...]
+    removes: str = ""
+    """The exception of somebody else that is to go, as `group/namespace/name`."""
 
 
 @require_safe
@@ -56,20 +59,46 @@ def request_flip(request: HttpRequest) -> HttpResponse:
     """Ask for the flip that was shown."""
     wanted = _wanted(request, request.POST)
     try:
-        flip = flips.request(
-            variant_id=wanted.variant.pk,
-            verb=wanted.verb,
-            namespaces=wanted.namespaces,
-            plan_digest=request.POST.get("plan_digest", ""),
-            reason=request.POST.get("reason", ""),
-            override_reason=request.POST.get("override_reason", ""),
-            by=actor_of(request.user),
-            now=timezone.now(),
-        )
+        flip = _request(request, wanted)
     except Refused as error:
         return _page(request, wanted, refusal=error)
     messages.success(request, "Requested. Somebody else has to approve it.")
     return see_other("policies:flip", flip.pk)
+
+
+def _request(request: HttpRequest, wanted: Wanted) -> Flip:
+    plan_digest, reason = request.POST.get("plan_digest", ""), request.POST.get("reason", "")
+    override_reason = request.POST.get("override_reason", "")
+    by, now = actor_of(request.user), timezone.now()
+    if wanted.verb is FlipVerb.REMOVE_EXCEPTION:
+        return flips.request_removal(
+            variant_id=wanted.variant.pk,
+            removes=wanted.removes,
+            plan_digest=plan_digest,
+            reason=reason,
+            override_reason=override_reason,
+            by=by,
+            now=now,
+        )
+    return flips.request(
+        variant_id=wanted.variant.pk,
+        verb=wanted.verb,
+        namespaces=wanted.namespaces,
+        plan_digest=plan_digest,
+        reason=reason,
+        override_reason=override_reason,
+        by=by,
+        now=now,
+    )
+
+
+def _preview(wanted: Wanted, *, by: Actor, now: datetime) -> Plan:
+    variant_id = wanted.variant.pk
+    if wanted.verb is FlipVerb.REMOVE_EXCEPTION:
+        return flips.preview_removal(variant_id=variant_id, removes=wanted.removes, by=by, now=now)
+    return flips.preview(
+        variant_id=variant_id, verb=wanted.verb, namespaces=wanted.namespaces, by=by, now=now
+    )
 
 
 def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
@@ -87,7 +116,7 @@ def _wanted(request: HttpRequest, query: QueryDict) -> Wanted:
         reach.sees(variant.cluster_id, name) for name in namespaces
     ):
         raise Http404
-    return Wanted(variant, verb, namespaces)
+    return Wanted(variant, verb, namespaces, query.get("removes", "")[:400])
 
 
 def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = None) -> HttpResponse:
@@ -101,13 +130,7 @@ def _page(request: HttpRequest, wanted: Wanted, *, refusal: Refused | None = Non
         "current_cluster": wanted.variant.cluster.name,
     }
     try:
-        plan = flips.preview(
-            variant_id=wanted.variant.pk,
-            verb=wanted.verb,
-            namespaces=wanted.namespaces,
-            by=actor,
-            now=now,
-        )
+        plan = _preview(wanted, by=actor, now=now)
     except (Refused, ClusterError) as error:
         return _no_plan(request, error, context)
     at = flip_places(wanted.variant.cluster, wanted.verb, wanted.namespaces)
@@ -136,7 +159,7 @@ def _no_plan(
 
 def planned_offenders(variant: Variant, plan: Plan, reach: Reach) -> Any:
     """Name the workloads that a plan would have refused, as they were collected last."""
-    if plan.verb in {FlipVerb.ROLLBACK, *EXEMPTING_VERBS}:
+    if plan.verb in {FlipVerb.ROLLBACK, FlipVerb.REMOVE_EXCEPTION, *EXEMPTING_VERBS}:
         return ()
     is_install = plan.verb is FlipVerb.INSTALL
     namespaces = plan.enforced_after if is_install else plan.namespaces

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from policies.domain.lifecycle import ExceptionStatus as Status
 from policies.domain.lifecycle import RolloutStatus
-from policies.models import AuditEvent, ExceptionRequest, Grant, Variant
+from policies.models import AuditEvent, ExceptionRequest, Flip, Grant, Variant
 from tests import factories
 from tests.integration.actions.excepting import carry, heed
 from tests.integration.web.conftest import HTMX, SandboxWorld
@@ -500,3 +500,51 @@ def test_end_without_a_reason_or_a_known_kind_is_refused(variant: Variant, hands
     assert unknown.status_code == 409
     assert viewer.status_code == 403
     assert state(row) == Status.IN_FORCE
+
+
+def test_exception_of_somebody_else_is_removed_by_a_plan_and_another_person(
+    variant: Variant, hands: Hands, world: SandboxWorld
+) -> None:
+    stray = {
+        "apiVersion": "kyverno.io/v2",
+        "kind": "PolicyException",
+        "metadata": {"name": "by-hand", "namespace": "kyverno"},
+        "spec": {
+            "match": {"any": [{"resources": {"kinds": ["Pod"], "namespaces": ["team-a"]}}]},
+            "exceptions": [{"policyName": variant.name, "ruleNames": ["*"]}],
+        },
+    }
+    world.sandbox.apply_manifest(stray)
+    world.collect()
+    client = hands("operator")
+    board = client.get("/exceptions/?show=not-ours").text
+    page = client.get(re.findall(r'href="(/exceptions/foreign/\d+/)"', board)[0]).text
+    address = re.search(r'href="(/plans/new/[^"]*remove-exception[^"]*)"', page)
+    assert address
+
+    plan = client.get(address[1].replace("&amp;", "&")).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', plan))
+    response = client.post("/flips/request/", {**hidden, "reason": "nobody knows it"})
+    flip = Flip.objects.latest("requested_at")
+    approver = hands("approver")
+    approver.post(
+        f"/flips/{flip.pk}/approve/", {"plan_digest": flip.plan_digest, "comment": "agreed"}
+    )
+    flip.refresh_from_db()
+    ended = world.run(flip)
+
+    assert response.status_code == 303
+    assert f"Remove the exception kyverno.io/kyverno/by-hand from {variant.name}" in plan
+    assert ended is RolloutStatus.PROVEN, flip.closing_message
+    world.collect()
+    assert "by-hand" not in client.get("/exceptions/?show=not-ours").text
+
+
+def test_removal_of_what_is_no_exception_on_the_cluster_is_a_sentence(
+    variant: Variant, hands: Hands
+) -> None:
+    address = f"/plans/new/?variant={variant.pk}&verb=remove-exception"
+
+    for removes in ("", "nonsense", "kyverno.io/kyverno/not-there"):
+        response = hands("operator").get(f"{address}&removes={removes}")
+        assert response.status_code == 409

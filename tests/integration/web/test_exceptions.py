@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from policies.domain.lifecycle import ExceptionStatus as Status
-from policies.models import ExceptionRequest, Variant
+from policies.models import ExceptionRequest, ObservedController, Variant
 from tests import exceptions, factories
 from tests.integration.web.conftest import HTMX
 
@@ -330,3 +330,25 @@ def test_posture_offers_an_exception_beside_the_review(variant: Variant, browser
     text = browser("operator").get("/posture/").text
 
     assert f"/exceptions/new/?variant={variant.pk}&amp;namespace=batch" in text
+
+
+@pytest.mark.parametrize(("enabled", "is_told"), [("true", False), ("false", True)])
+def test_home_calls_what_the_engine_passes_over_inert(
+    variant: Variant, browser: Browsers, enabled: str, is_told: bool
+) -> None:
+    made = exceptions.exception(variant, Status.IN_FORCE)
+    ObservedController.objects.create(
+        cluster=variant.cluster,
+        component="admission-controller",
+        namespace="kyverno",
+        name="kyverno-admission-controller",
+        version="1.19.1",
+        flags={"--enablePolicyException": enabled, "--exceptionNamespace": "kyverno"},
+    )
+    client = browser("viewer")
+
+    home, page = client.get("/").text, client.get(f"/exceptions/{made.pk}/").text
+
+    assert ("Inert" in home) is is_told
+    assert ("It would be inert" in page) is is_told
+    assert ("Set --enablePolicyException=true" in page) is is_told
