@@ -20,6 +20,7 @@ from policies.models import (
     DeclaredProfile,
     Flip,
     Grant,
+    ObservedException,
     ObservedPolicy,
     ObservedProfile,
     Profile,
@@ -27,7 +28,7 @@ from policies.models import (
     ReferencedProfile,
     Variant,
 )
-from tests import factories
+from tests import exceptions, factories
 
 ANY_POD = {"any": [{"resources": {"kinds": ["Pod"]}}]}
 SCOPES = ("everywhere", "cluster", "namespace", "label")
@@ -74,6 +75,11 @@ class Company:
     pay_flip: UUID
     both_flip: UUID
     far_flip: UUID
+    shop_exception: UUID
+    pay_exception: UUID
+    far_exception: UUID
+    pay_stray: int
+    """An exception that lies in paydesk, and that secprof did not make."""
     profile: Profile
     pool: DeclaredPool
     far_pool: DeclaredPool
@@ -121,6 +127,10 @@ def company() -> Company:
         pay_flip=_flip(second, "paydesk").pk,
         both_flip=_flip(third, "paydesk", "shopfront").pk,
         far_flip=_flip(far, "hiddenvale").pk,
+        shop_exception=_exception(variant, "shopfront"),
+        pay_exception=_exception(variant, "paydesk"),
+        far_exception=_exception(far, "hiddenvale"),
+        pay_stray=_stray(atlas, "paydesk"),
         profile=_profile(),
         pool=_pool(atlas),
         far_pool=_pool(borealis),
@@ -152,6 +162,29 @@ def _cluster(name: str) -> Cluster:
         content_hash="0" * 32,
     )
     return made
+
+
+def _exception(of: Variant, namespace: str) -> UUID:
+    """Somebody's request for the only workload there."""
+    workloads = exceptions.named(f"wl-{namespace}")
+    return exceptions.exception(of, namespace=namespace, workloads=workloads).pk
+
+
+def _stray(on: Cluster, namespace: str) -> int:
+    return ObservedException.objects.create(
+        cluster=on,
+        group="kyverno.io",
+        namespace=namespace,
+        name="stray",
+        uid="stray",
+        resource_version="1",
+        digest="digest-of-stray",
+        policies=["require-seccomp"],
+        has_conditions=True,
+        reaches=[namespace],
+        changed_at=timezone.now(),
+        manifest=factories.manifest("stray", "PolicyException"),
+    ).pk
 
 
 def _adopted(on: Cluster, namespace: str) -> None:

@@ -262,7 +262,61 @@ GRANTS: dict[str, list[Visit]] = {
     "grant-withdraw": [post((303, 403, 403, 403), lambda c: (c.grant.pk,), **_ON_EVERYTHING)],
 }
 
+EXCEPTIONS: dict[str, list[Visit]] = {
+    "exceptions": [
+        get(OPEN),
+        get(OPEN, data=lambda _: {"show": "not-ours"}),
+        get(OPEN, data=lambda _: {"show": "in-force", "q": "e"}),
+    ],
+    "exception": t.exception_visits(get, 200),
+    "exception-progress": t.exception_visits(get, 200),
+    "exception-foreign": [get((200, 200, 404, 404), lambda c: (c.pay_stray,))],
+    "exception-new": [
+        get(OPEN),
+        *(
+            visit
+            for pk, name, seen in (
+                ("variant", "shopfront", t.IN_SHOPFRONT),
+                ("variant", "paydesk", t.IN_PAYDESK),
+                ("far_variant", "hiddenvale", t.IN_HIDDENVALE),
+            )
+            for visit in (
+                get(
+                    seen,
+                    data=lambda c, pk=pk, name=name: {
+                        "variant": getattr(c, pk).pk,
+                        "namespace": name,
+                    },
+                ),
+                post(
+                    tuple(303 if answer == 200 else answer for answer in seen),
+                    roles=t.ASKERS,
+                    data=lambda c, pk=pk, name=name: {
+                        "variant": getattr(c, pk).pk,
+                        **t.wish(name),
+                    },
+                ),
+            )
+        ),
+    ],
+    "exception-edit": [
+        *t.exception_visits(get, 200),
+        *t.exception_visits(post, 403, roles=t.NOBODY, data=lambda _: t.wish("shopfront")),
+    ],
+    "exception-approve": t.exception_visits(post, 409, roles=t.APPROVERS, data=t.decision),
+    "exception-decline": t.exception_visits(post, 409, roles=t.APPROVERS, data=t.decision),
+    "exception-withdraw": t.exception_visits(post, 403, roles=t.NOBODY),
+    "exception-try-again": t.exception_visits(post, 409, roles=t.ASKERS),
+    "exception-end": t.exception_visits(
+        post,
+        409,
+        roles=t.ASKERS | t.APPROVERS,
+        data=lambda _: {"ending": "revoked", "reason": "it breaks"},
+    ),
+}
+
 ROWS: dict[str, list[Visit]] = {
+    **EXCEPTIONS,
     **SESSIONS,
     **CLUSTERS,
     **READINESS,

@@ -6,7 +6,10 @@ shopfront, on namespaces with team=webteam) with one of `roles`; any other role 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from policies.domain.authority import Role
 from tests.integration.web.walk_company import SCOPES, Company
@@ -14,6 +17,8 @@ from tests.integration.web.walk_company import SCOPES, Company
 Args = Callable[[Company], tuple[Any, ...]]
 Data = Callable[[Company], Mapping[str, Any]]
 EVERYBODY = frozenset(role.value for role in Role)
+ASKERS = frozenset({"owner", "operator", "admin"})
+NOBODY: frozenset[str] = frozenset()
 OPERATORS = frozenset({"operator", "admin"})
 APPROVERS = frozenset({"approver", "admin"})
 DOERS = frozenset({"operator", "approver", "admin"})
@@ -131,6 +136,32 @@ def flip_visits(visit: Callable[..., Visit], status: int = 200, **more: Any) -> 
         visit((status, status, 404, 404), lambda c: (c.both_flip,), **more),
         visit((status, 404, 404, 404), lambda c: (c.far_flip,), **more),
     ]
+
+
+def exception_visits(visit: Callable[..., Visit], status: int, **more: Any) -> list[Visit]:
+    """Visit the request of shopfront, of paydesk, and of hiddenvale."""
+    return [
+        visit((status, status, status, status), lambda c: (c.shop_exception,), **more),
+        visit((status, status, 404, 404), lambda c: (c.pay_exception,), **more),
+        visit((status, 404, 404, 404), lambda c: (c.far_exception,), **more),
+    ]
+
+
+def decision(_: Company) -> Mapping[str, Any]:
+    """A decision about a revision that there is not: refused once it is known who decides."""
+    return {"revision": 99, "workloads": ["Deployment/ftp"], "comment": "agreed"}
+
+
+def wish(namespace: str) -> Mapping[str, Any]:
+    return {
+        "namespace": namespace,
+        "intent": "request",
+        "controls": ["require-seccomp", "deny-unconfined-seccomp"],
+        "workloads": [f"Deployment/wl-{namespace}"],
+        "reason": "the vendor is late",
+        "ends_at": (timezone.now() + timedelta(days=5)).date().isoformat(),
+        "revision": 1,
+    }
 
 
 def planned(c: Company, *names: str, verb: str = "enforce", **more: str) -> Mapping[str, Any]:
