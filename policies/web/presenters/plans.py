@@ -181,8 +181,6 @@ def _effect(plan: Plan) -> str:
             "Nothing is refused. From now on the engine reports on every namespace and warns whoever creates a pod"
             " that fails."
         )
-    if plan.verb is FlipVerb.REMOVE_EXCEPTION:
-        return f"Whoever it exempted from {plan.variant} is judged like everybody else again, wherever it reached."
     where = count_of(len(plan.namespaces), "namespace")
     if plan.verb is FlipVerb.ROLLBACK:
         return f"Pods that fail are admitted again in {where}, with a warning. Nothing that runs is touched."
@@ -224,8 +222,6 @@ def _proof(plan: Plan) -> str:
         return _proof_of_install(plan)
     if plan.verb is FlipVerb.ROLLBACK:
         return "A bad pod is admitted again in each namespace, with this policy's warning."
-    if plan.verb is FlipVerb.REMOVE_EXCEPTION:
-        return "Where it reached, a bad pod is refused in namespaces that are enforced, and warned of in one that is not."
     neighbour = f"; a bad pod is admitted in {plan.audit_namespace}" if plan.audit_namespace else ""
     return (
         "In each namespace a bad pod is refused by this policy and a good one is admitted, three times in a row"

@@ -74,7 +74,7 @@ class Ground:
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """Show the form, save a draft, or ask."""
-    variant_id, namespace = request.GET.get("variant", ""), request.GET.get("namespace", "")
+    variant_id, namespace = _asked(request, "variant"), _asked(request, "namespace")
     if not variant_id or not namespace:
         return _choose(request, variant_id)
     ground = replace(_ground(request, variant_id, namespace), adopted=_adopted(request))
@@ -149,6 +149,10 @@ def _intent(request: HttpRequest) -> str:
     return intent if intent in SAID else ""
 
 
+def _asked(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name) or request.GET.get(name, "")
+
+
 def _choose(request: HttpRequest, variant_id: str) -> HttpResponse:
     """Ask for what an address does not say: the policy, then the namespace."""
     reach = seen_by(request.user)
@@ -172,7 +176,7 @@ def _ground(request: HttpRequest, variant_id: str, namespace: str) -> Ground:
 
 
 def _adopted(request: HttpRequest) -> ObservedException | None:
-    asked = request.GET.get("adopt", "")
+    asked = _asked(request, "adopt")
     rows = foreign(seen_by(request.user))
     return get_object_or_404(rows, pk=_number(asked)) if asked else None
 

@@ -21,6 +21,7 @@ from policies.models import (
     DeclaredProfile,
     Flip,
     Grant,
+    ObservedException,
     ObservedPolicy,
     ObservedProfile,
     Profile,
@@ -28,8 +29,7 @@ from policies.models import (
     ReferencedProfile,
     Variant,
 )
-from tests import factories
-from tests.exceptions import exception, named
+from tests import exceptions, factories
 
 ANY_POD = {"any": [{"resources": {"kinds": ["Pod"]}}]}
 SCOPES = ("everywhere", "cluster", "namespace", "label")
@@ -76,16 +76,19 @@ class Company:
     pay_flip: UUID
     both_flip: UUID
     far_flip: UUID
+    shop_exception: UUID
+    pay_exception: UUID
+    far_exception: UUID
+    pay_stray: int
+    """An exception that lies in paydesk, and that secprof did not make."""
     profile: Profile
     pool: DeclaredPool
     far_pool: DeclaredPool
     declared: DeclaredProfile
     grant: Grant
-    shop_exception: UUID
-    pay_exception: UUID
-    far_exception: UUID
-    event: int
-    """The newest row of the trail: about hiddenvale."""
+    shop_event: int
+    pay_event: int
+    far_event: int
 
 
 def company() -> Company:
@@ -128,6 +131,10 @@ def company() -> Company:
         pay_flip=_flip(second, "paydesk").pk,
         both_flip=_flip(third, "paydesk", "shopfront").pk,
         far_flip=_flip(far, "hiddenvale").pk,
+        shop_exception=_exception(variant, "shopfront"),
+        pay_exception=_exception(variant, "paydesk"),
+        far_exception=_exception(far, "hiddenvale"),
+        pay_stray=_stray(atlas, "paydesk"),
         profile=_profile(),
         pool=_pool(atlas),
         far_pool=_pool(borealis),
@@ -138,26 +145,17 @@ def company() -> Company:
             declared_by=factories.user("admin"),
             declared_at=timezone.now(),
         ),
+        shop_event=_event("shopfront"),
+        pay_event=_event("paydesk"),
+        far_event=_event("hiddenvale"),
         grant=factories.grant(factories.user("viewer"), "auditor", on=atlas, namespace="paydesk"),
-        shop_exception=_exception(variant, "shopfront"),
-        pay_exception=_exception(variant, "paydesk"),
-        far_exception=_exception(far, "hiddenvale"),
-        event=AuditEvent.objects.latest("pk").pk,
     )
 
 
-def _exception(of: Variant, namespace: str) -> UUID:
-    """A request for the namespace's workload, with its row in the trail."""
-    made = exception(of, namespace=namespace, workloads=named(f"wl-{namespace}"))
-    factories.event(
-        "exception.requested",
-        cluster=of.cluster.name,
-        variant=of.name,
-        namespaces=(namespace,),
-        exception_id=str(made.pk),
-        details={"workloads": made.workloads},
-    )
-    return made.pk
+def _event(namespace: str) -> int:
+    """The newest request for a flip of this namespace in the trail."""
+    asked = AuditEvent.objects.filter(verb="flip.requested").order_by("-pk")
+    return next(row.pk for row in asked if row.namespaces == [namespace])
 
 
 def _cluster(name: str) -> Cluster:
@@ -177,6 +175,29 @@ def _cluster(name: str) -> Cluster:
         content_hash="0" * 32,
     )
     return made
+
+
+def _exception(of: Variant, namespace: str) -> UUID:
+    """Somebody's request for the only workload there."""
+    workloads = exceptions.named(f"wl-{namespace}")
+    return exceptions.exception(of, namespace=namespace, workloads=workloads).pk
+
+
+def _stray(on: Cluster, namespace: str) -> int:
+    return ObservedException.objects.create(
+        cluster=on,
+        group="kyverno.io",
+        namespace=namespace,
+        name="stray",
+        uid="stray",
+        resource_version="1",
+        digest="digest-of-stray",
+        policies=["require-seccomp"],
+        has_conditions=True,
+        reaches=[namespace],
+        changed_at=timezone.now(),
+        manifest=factories.manifest("stray", "PolicyException"),
+    ).pk
 
 
 def _adopted(on: Cluster, namespace: str) -> None:

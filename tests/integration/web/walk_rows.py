@@ -267,50 +267,76 @@ GRANTS: dict[str, list[Visit]] = {
 }
 
 EXCEPTIONS: dict[str, list[Visit]] = {
-    "exceptions": [get(OPEN), get(t.ON_BOREALIS, data=lambda _: {"cluster": "borealis"})],
-    "exception-new": [
-        get(
-            answers,
-            data=lambda c, near=near, name=name: {
-                "variant": c.variant.pk if near else c.far_variant.pk,
-                "namespace": name,
-            },
-        )
-        for answers, near, name in (
-            (t.IN_SHOPFRONT, True, "shopfront"),
-            (t.IN_PAYDESK, True, "paydesk"),
-            (t.IN_HIDDENVALE, False, "hiddenvale"),
-        )
+    "exceptions": [
+        get(OPEN),
+        get(OPEN, data=lambda _: {"show": "not-ours"}),
+        get(OPEN, data=lambda _: {"show": "in-force", "q": "e"}),
     ],
-    "exception-foreign": [get((404, 404, 404, 404), lambda _: (987654,))],
-    "exception": t.exception_visits(get),
-    "exception-progress": t.exception_visits(get),
-    # Only who asked may change or withdraw a request, and nobody of these did.
-    "exception-edit": t.exception_visits(get, 403),
-    "exception-withdraw": t.exception_visits(post, 403),
-    "exception-approve": t.exception_visits(post, 422, roles=t.APPROVERS),
-    "exception-decline": t.exception_visits(post, 422, roles=t.APPROVERS),
+    "exception": t.exception_visits(get, 200),
+    "exception-progress": t.exception_visits(get, 200),
+    "exception-foreign": [get((200, 200, 404, 404), lambda c: (c.pay_stray,))],
+    "exception-new": [
+        get(OPEN),
+        *(
+            visit
+            for pk, name, seen in (
+                ("variant", "shopfront", t.IN_SHOPFRONT),
+                ("variant", "paydesk", t.IN_PAYDESK),
+                ("far_variant", "hiddenvale", t.IN_HIDDENVALE),
+            )
+            for visit in (
+                get(
+                    seen,
+                    data=lambda c, pk=pk, name=name: {
+                        "variant": getattr(c, pk).pk,
+                        "namespace": name,
+                    },
+                ),
+                post(
+                    tuple(303 if answer == 200 else answer for answer in seen),
+                    roles=t.ASKERS,
+                    data=lambda c, pk=pk, name=name: {
+                        "variant": getattr(c, pk).pk,
+                        **t.wish(name),
+                    },
+                ),
+            )
+        ),
+    ],
+    "exception-edit": [
+        *t.exception_visits(get, 200),
+        *t.exception_visits(post, 403, roles=t.NOBODY, data=lambda _: t.wish("shopfront")),
+    ],
+    "exception-approve": t.exception_visits(post, 409, roles=t.APPROVERS, data=t.decision),
+    "exception-decline": t.exception_visits(post, 409, roles=t.APPROVERS, data=t.decision),
+    "exception-withdraw": t.exception_visits(post, 403, roles=t.NOBODY),
     "exception-try-again": t.exception_visits(post, 409, roles=t.ASKERS),
-    "exception-end": t.exception_visits(post, 422, roles=t.ENDERS),
+    "exception-end": t.exception_visits(
+        post,
+        409,
+        roles=t.ASKERS | t.APPROVERS,
+        data=lambda _: {"ending": "revoked", "reason": "it breaks"},
+    ),
 }
 
 TRAIL: dict[str, list[Visit]] = {
     "trail-export": [
         post((200, 403, 403, 403), roles=t.AUDITORS, data=lambda _: {"format": "jsonl"})
     ],
+    # There is no key to sign with.
     "trail-head": [post((409, 403, 403, 403), roles=t.AUDITORS)],
     "trail-event": [
-        get((200, 404, 404, 404), lambda c: (c.event,)),
-        get((200, 200, 404, 404), lambda c: (c.event - 1,)),
-        get(OPEN, lambda c: (c.event - 2,)),
+        get(OPEN, lambda c: (c.shop_event,)),
+        get((200, 200, 404, 404), lambda c: (c.pay_event,)),
+        get((200, 404, 404, 404), lambda c: (c.far_event,)),
         get((404, 404, 404, 404), lambda _: (987654,)),
     ],
 }
 
 ROWS: dict[str, list[Visit]] = {
-    **SESSIONS,
-    **EXCEPTIONS,
     **TRAIL,
+    **EXCEPTIONS,
+    **SESSIONS,
     **CLUSTERS,
     **READINESS,
     **POLICIES,

@@ -6,8 +6,10 @@ shopfront, on namespaces with team=webteam) with one of `roles`; any other role 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
+
+from django.utils import timezone
 
 from policies.domain.authority import Role
 from tests.integration.web.walk_company import SCOPES, Company
@@ -15,14 +17,13 @@ from tests.integration.web.walk_company import SCOPES, Company
 Args = Callable[[Company], tuple[Any, ...]]
 Data = Callable[[Company], Mapping[str, Any]]
 EVERYBODY = frozenset(role.value for role in Role)
+ASKERS = frozenset({"owner", "operator", "admin"})
+NOBODY: frozenset[str] = frozenset()
 OPERATORS = frozenset({"operator", "admin"})
 APPROVERS = frozenset({"approver", "admin"})
 DOERS = frozenset({"operator", "approver", "admin"})
 ADMINS = frozenset({"admin"})
-ASKERS = frozenset({"owner", "operator", "admin"})
-ENDERS = frozenset({"owner", "operator", "approver", "admin"})
 AUDITORS = frozenset({"auditor", "admin"})
-NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,30 @@ def flip_visits(visit: Callable[..., Visit], status: int = 200, **more: Any) -> 
     ]
 
 
-def exception_visits(visit: Callable[..., Visit], status: int = 200, **more: Any) -> list[Visit]:
-    """Visit an exception in shopfront, in paydesk and in hiddenvale, and one that is not there."""
+def exception_visits(visit: Callable[..., Visit], status: int, **more: Any) -> list[Visit]:
+    """Visit the request of shopfront, of paydesk, and of hiddenvale."""
     return [
         visit((status, status, status, status), lambda c: (c.shop_exception,), **more),
         visit((status, status, 404, 404), lambda c: (c.pay_exception,), **more),
         visit((status, 404, 404, 404), lambda c: (c.far_exception,), **more),
-        visit((404, 404, 404, 404), lambda _: (UUID(int=0),), **more),
     ]
+
+
+def decision(_: Company) -> Mapping[str, Any]:
+    """A decision about a revision that there is not: refused once it is known who decides."""
+    return {"revision": 99, "workloads": ["Deployment/ftp"], "comment": "agreed"}
+
+
+def wish(namespace: str) -> Mapping[str, Any]:
+    return {
+        "namespace": namespace,
+        "intent": "request",
+        "controls": ["require-seccomp", "deny-unconfined-seccomp"],
+        "workloads": [f"Deployment/wl-{namespace}"],
+        "reason": "the vendor is late",
+        "ends_at": (timezone.now() + timedelta(days=5)).date().isoformat(),
+        "revision": 1,
+    }
 
 
 def planned(c: Company, *names: str, verb: str = "enforce", **more: str) -> Mapping[str, Any]:
