@@ -478,6 +478,7 @@ def in_force(
         "status": ExceptionStatus.IN_FORCE.value,
         "requested_by": user("operator"),
         "created_at": now - timedelta(days=2),
+        "requested_at": now - timedelta(days=2),
         "decided_by": user("approver"),
         "decided_at": now - timedelta(days=1),
         "comment": "agreed",

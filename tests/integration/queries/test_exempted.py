@@ -22,6 +22,7 @@ from policies.models import (
 )
 from policies.queries.evidence import load_evidence
 from policies.queries.exemptions import exempt_workloads
+from policies.queries.reach import EVERYTHING_SEEN
 from policies.queries.verdicts import verdicts
 from tests import factories
 
@@ -60,7 +61,8 @@ def _rehearsed(variant: Variant, name: str) -> None:
 
 
 def verdict(variant: Variant) -> NamespaceVerdict:
-    return verdicts(variants=[variant], now=timezone.now())[variant.pk, "shop"]
+    judged = verdicts(variants=[variant], reach=EVERYTHING_SEEN, now=timezone.now())
+    return judged[variant.pk, "shop"]
 
 
 def outcomes(variant: Variant) -> set[GateOutcome]:
@@ -94,7 +96,9 @@ def test_exempted_workload_blocks_no_longer_and_is_said_to_be_exempted(variant: 
     ],
 )
 def test_only_what_is_in_force_exempts(variant: Variant, status: ExceptionStatus) -> None:
-    factories.in_force(variant, "shop", APP, status=status.value)
+    ends = {"ending_at": timezone.now(), "ending_reason": "expired"}
+    fields = ends if status in {ExceptionStatus.ENDING, ExceptionStatus.ENDED} else {}
+    factories.in_force(variant, "shop", APP, status=status.value, **fields)
 
     assert outcomes(variant) == {GateOutcome.FAIL}
 
