@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -47,12 +47,23 @@ class _Stat(NamedTuple):
     started: int
 
 
+def _inherited() -> Iterator[int]:
+    """Give the open files, but for the three usual ones, that a new program would be handed."""
+    for entry in tuple(Path("/proc/self/fd").iterdir()):
+        descriptor = int(entry.name)
+        with contextlib.suppress(OSError):  # that of the listing itself is closed by now
+            if descriptor > 2 and os.get_inheritable(descriptor):
+                yield descriptor
+
+
 def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Process:
     """Start a program in a session of its own, its output appended to the log."""
     file_actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        # What lives on must not hold the lock that whoever started us took.
+        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
     ]
     pid = os.posix_spawn(
         command[0],

@@ -23,6 +23,19 @@ def test_spawned_process_runs_in_a_session_of_its_own(sleeper: Process) -> None:
     assert os.getsid(sleeper.pid) == sleeper.pid
 
 
+def test_spawned_process_holds_no_file_of_its_starter(tmp_path: Path) -> None:
+    lock = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+    os.set_inheritable(lock, True)
+
+    process = processes.spawn(["/bin/sleep", "60"], {}, tmp_path / "log")
+
+    held = {str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()}
+    processes.end(process)
+    os.close(lock)
+    assert str(tmp_path / "log") in held
+    assert str(tmp_path / "lock") not in held
+
+
 def test_output_is_appended_to_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("before\n")

@@ -51,18 +51,14 @@ def exempt_pods(spec: VariantSpec, exemption: Exemption, workload: WorkloadName)
     if workload.kind is WorkloadKind.POD_TEMPLATE:
         raise InvalidExemption(f"{workload} has no pods of its own.")
     pattern = pattern_of(exemption.workloads)
-    pods = (family(each)[-1] for each in _neighbours(workload))
+    # Workloads that a careless `name-*` would catch.
+    beside = (WorkloadName(workload.kind, f"{workload.name}-v{number}") for number in count(2))
+    pods = (family(each)[-1] for each in beside)
     neighbour = next(pod for pod in pods if not fits(pattern, pod))
     return ExemptPods(
         exempted=_pod(spec, exemption, family(workload)[-1]),
         neighbour=_pod(spec, exemption, neighbour),
     )
-
-
-def _neighbours(workload: WorkloadName) -> Iterable[WorkloadName]:
-    """Name workloads that a careless `name-*` would catch."""
-    for number in count(2):
-        yield WorkloadName(workload.kind, f"{workload.name}-v{number}")
 
 
 def _pod(spec: VariantSpec, exemption: Exemption, identity: Identity) -> Manifest:

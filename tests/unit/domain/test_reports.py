@@ -90,3 +90,31 @@ def test_read_results_without_scope_keeps_the_namespace() -> None:
 
 def test_read_results_of_an_empty_report_is_empty() -> None:
     assert read_results(report(results=None)) == ()
+
+
+@pytest.mark.parametrize(
+    ("result", "message", "properties", "exceptions"),
+    [
+        # As Kyverno writes it for a ClusterPolicy, without a space, and for a ValidatingPolicy.
+        (
+            "skip",
+            "rule is skipped due to policy exceptionskyverno/a, kyverno/b",
+            {"exceptions": "a,b"},
+            ("a", "b"),
+        ),
+        ("skip", "rule is skipped due to policy exception: kyverno/a", {"exceptions": "a"}, ("a",)),
+        ("skip", "rule is skipped due to policy exception: kyverno/a", None, ()),
+        ("skip", "cel preconditions not met", {"process": "background scan"}, ()),
+        ("skip", "cel preconditions not met", {"exceptions": "a"}, ()),
+        ("pass", "rule is passed due to policy exception: kyverno/a", {"exceptions": "a"}, ()),
+    ],
+)
+def test_skips_by_exception_are_told_from_others(
+    result: str, message: str, properties: dict[str, str] | None, exceptions: tuple[str, ...]
+) -> None:
+    entry = {"policy": "p", "result": result, "message": message, "properties": properties}
+    report = msgspec.convert({"metadata": {}, "results": [entry]}, PolicyReport)
+
+    (read,) = read_results(report)
+
+    assert read.exceptions == exceptions
