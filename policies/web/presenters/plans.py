@@ -168,8 +168,6 @@ def _gate(gate: GateAnswer) -> ShownGateAnswer:
 def _effect(plan: Plan) -> str:
     if plan.exemption is not None:
         return _effect_of_exception(plan, plan.exemption)
-    if plan.verb is FlipVerb.REMOVE_EXCEPTION:
-        return _effect_of_removal(plan)
     if plan.verb is FlipVerb.INSTALL and plan.enforced_after:
         where = count_of(len(plan.enforced_after), "namespace")
         return (
@@ -190,14 +188,6 @@ def _effect(plan: Plan) -> str:
     )
 
 
-def _effect_of_removal(plan: Plan) -> str:
-    where = count_of(len(plan.enforced_after), "namespace")
-    return (
-        f"Nobody goes free of {plan.variant} by this exception any more. Where it is enforced ({where}), what it exempted"
-        " and still fails is refused when it is made anew."
-    )
-
-
 def _effect_of_exception(plan: Plan, exemption: Exemption) -> str:
     who = count_of(len(exemption.workloads), "workload")
     if plan.verb is FlipVerb.END_EXEMPTION:
@@ -214,8 +204,6 @@ def _proof(plan: Plan) -> str:
             "A bad pod of each exempt workload is admitted without a word, and one beside it is judged as before,"
             " several times in a row."
         )
-    if plan.verb is FlipVerb.REMOVE_EXCEPTION:
-        return "A bad pod is judged again where it reached: refused where it is enforced, warned of in Audit."
     if plan.verb is FlipVerb.END_EXEMPTION:
         return "A bad pod of each workload that was exempt is judged again, several times in a row."
     if plan.verb is FlipVerb.INSTALL:
