@@ -10,7 +10,7 @@ from datetime import datetime
 
 from policies.actions.errors import Refused
 from policies.actions.exception_gates import gates_of_end
-from policies.actions.exception_support import Home, find_home
+from policies.actions.exception_support import Home, address_of, find_home
 from policies.actions.live import Live, despite_conflicts, digest_of, read_live, write_of
 from policies.actions.planned_objects import (
     DRY_RUN_DECISION,
@@ -24,7 +24,6 @@ from policies.cluster.gateway import Gateway, Manifest, Verb
 from policies.cluster.writes import write
 from policies.domain.exceptions import (
     EXCEPTION_KIND,
-    ExceptionKind,
     InvalidExemption,
     compile_exception,
     exception_kind,
@@ -135,14 +134,12 @@ def _check_sense(ground: _Ground) -> None:
 
 
 def _plan(ground: _Ground) -> ExceptionPlan:
-    if exception_kind(ground.spec) is None:
+    group = exception_kind(ground.spec)
+    if group is None:
         return ExceptionPlan(_plan_of(ground, _native(ground)), honoured=True, support="")
     if ground.verb is FlipVerb.END_EXEMPTION:
         objects = tuple(planned_removal(ground.gateway, each) for each in _written(ground.row))
         return ExceptionPlan(_plan_of(ground, objects), honoured=None, support="")
-    group = exception_kind(ground.spec)
-    if group is None:
-        raise Refused("This kind of policy has no exceptions.")
     home = find_home(ground.gateway, ground.row.variant.cluster, group)
     objects = (
         _new_object(ground, home),
@@ -308,15 +305,5 @@ def _adopted(ground: _Ground, home: Home) -> Iterator[Address]:
     """Name the object of somebody else whose place ours takes."""
     if not ground.row.adopted_from:
         return
-    group, namespace, name = address_of(ground.row.adopted_from)
-    if group is not home.group:
-        raise Refused(f"{ground.spec.name} heeds exceptions of {home.group}, not of {group}.")
+    _, namespace, name = address_of(ground.row.adopted_from)
     yield home.api_version, namespace, name
-
-
-def address_of(text: str) -> tuple[ExceptionKind, str, str]:
-    """Read the address of an exception on a cluster: `group/namespace/name`. Raises Refused."""
-    parts = text.split("/")
-    if len(parts) != 3 or not all(parts) or parts[0] not in set(ExceptionKind):
-        raise Refused(f"{text!r} names no exception on a cluster.")
-    return ExceptionKind(parts[0]), parts[1], parts[2]

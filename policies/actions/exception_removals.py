@@ -8,8 +8,8 @@ from datetime import datetime
 
 from policies.actions.engine import ask_judging
 from policies.actions.errors import Refused
-from policies.actions.exception_planning import address_of, planned_removal
-from policies.actions.exception_support import served_version
+from policies.actions.exception_planning import planned_removal
+from policies.actions.exception_support import address_of, served_version
 from policies.actions.live import despite_conflicts, read_live
 from policies.actions.planning import PROVEN_AGAIN, make_plan
 from policies.actions.specs import resource_of

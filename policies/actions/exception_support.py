@@ -73,3 +73,11 @@ def read_controllers(gateway: Gateway, cluster: Cluster) -> tuple[ControllerSett
         except (Forbidden, NotFound):
             continue
     return tuple(found)
+
+
+def address_of(text: str) -> tuple[ExceptionKind, str, str]:
+    """Read the address of an exception on a cluster: `group/namespace/name`. Raises Refused."""
+    parts = text.split("/")
+    if len(parts) != 3 or not all(parts) or parts[0] not in set(ExceptionKind):
+        raise Refused(f"{text[:80]!r} names no exception on a cluster.")
+    return ExceptionKind(parts[0]), parts[1], parts[2]

@@ -8,14 +8,16 @@ from uuid import UUID
 from django.conf import settings
 
 from policies.actions.errors import Refused
-from policies.domain.controls import Control
-from policies.domain.exemptions import ExceptionWish, WorkloadName, names_of
-from policies.domain.library import Target
+from policies.actions.exception_support import address_of
+from policies.domain.controls import Control, in_order
+from policies.domain.exceptions import InvalidExemption, exception_kind, exempt_pods
+from policies.domain.exemptions import ExceptionWish, Exemption, WorkloadName, names_of
+from policies.domain.library import InvalidVariant, Target, VariantSpec
 from policies.domain.lifecycle import ExceptionStatus
 from policies.domain.objects import WorkloadKind
 from policies.domain.wishes import draft_problems, end_problems, problems_of, workload_problems
 from policies.models import ExceptionRequest, ObservedWorkload, Variant
-from policies.queries.specs import current_revisions, written_spec
+from policies.queries.specs import current_revisions, spec_of, written_spec
 
 
 def wished_variant(wish: ExceptionWish) -> Variant:
@@ -40,6 +42,35 @@ def check_wish(wish: ExceptionWish, variant: Variant, *, now: datetime) -> None:
             most=most,
         )
     )
+
+    _check_provable(wish, written)
+
+
+def _check_provable(wish: ExceptionWish, spec: VariantSpec) -> None:
+    """Raise Refused when no pod could ever prove what is wished for."""
+    if wish.ends_at is None:
+        return
+    exemption = Exemption(
+        key="",
+        namespace=wish.namespace,
+        workloads=wish.workloads,
+        controls=in_order(wish.controls),
+        ends_at=wish.ends_at,
+        approved_by="",
+        reason=wish.reason,
+    )
+    try:
+        for workload in wish.workloads:
+            exempt_pods(spec, exemption, workload)
+    except (InvalidExemption, InvalidVariant) as error:
+        raise Refused(str(error)) from error
+
+
+def check_adopted(adopted_from: str, variant: Variant) -> None:
+    """Raise Refused unless this names an exception that the policies of this variant heed."""
+    group, _, _ = address_of(adopted_from)
+    if group is not exception_kind(spec_of(variant)):
+        raise Refused(f"{variant.name}, a {variant.target}, heeds no exception of {group}.")
 
 
 def refuse(problems: tuple[str, ...]) -> None:

@@ -29,6 +29,7 @@ from policies.actions.exception_rows import (
 from policies.actions.exception_wishes import (
     agreed_end,
     agreed_workloads,
+    check_adopted,
     check_same_place,
     check_wish,
     columns_of,
@@ -91,6 +92,8 @@ def request(
     variant = wished_variant(wish)
     require(by, Act.REQUEST_EXCEPTION, at=places_of(variant.cluster, [wish.namespace]))
     check_wish(wish, variant, now=now)
+    if adopted_from:
+        check_adopted(adopted_from, variant)
     asked = {
         "requested_at": now,
         "lapses_at": lapses_at(now),

@@ -102,7 +102,7 @@ def test_adopted_exception_that_is_gone_by_now_is_no_obstacle(
 @pytest.mark.parametrize(
     ("adopted", "says"),
     [
-        ("policies.kyverno.io/kyverno/old", "heeds exceptions of kyverno.io"),
+        ("policies.kyverno.io/kyverno/old", "heeds no exception of policies.kyverno.io"),
         ("old", "names no exception on a cluster"),
         ("example.org/kyverno/old", "names no exception on a cluster"),
         ("kyverno.io//old", "names no exception on a cluster"),
@@ -111,10 +111,15 @@ def test_adopted_exception_that_is_gone_by_now_is_no_obstacle(
 def test_adoption_of_what_is_no_exception_of_this_policy_is_refused(
     world: SandboxWorld, adopted: str, says: str
 ) -> None:
-    row = adopt(world, "ClusterPolicy", adopted)
-
     with pytest.raises(Refused, match=says):
-        approved(world, row)
+        adopt(world, "ClusterPolicy", adopted)
+
+    assert not ExceptionRequest.objects.exists()
+
+
+def test_native_policy_has_nothing_to_adopt(world: SandboxWorld) -> None:
+    with pytest.raises(Refused, match="heeds no exception of kyverno.io"):
+        adopt(world, "ValidatingAdmissionPolicy", "kyverno.io/kyverno/old")
 
 
 # Removing one

@@ -200,6 +200,13 @@ def test_request_names_everything_that_is_not_right(variant: Variant, now: datet
     assert refusal.value.details == ("Give an end: no exception lasts for ever.",)
 
 
+def test_request_that_no_pod_could_prove_is_refused(variant: Variant, now: datetime) -> None:
+    only_one = wish(variant, now=now, controls=["deny-unconfined-seccomp"])
+
+    with pytest.raises(Refused, match="No pod fails deny-unconfined-seccomp and nothing else"):
+        exceptions.request(wish=only_one, by=actor("operator"), now=now)
+
+
 def test_request_is_bounded_by_the_setting(
     variant: Variant, now: datetime, settings: Settings
 ) -> None:
