@@ -35,6 +35,7 @@ BREADTH: dict[Act, Breadth] = {
     Act.WRITE_PROFILE: Breadth.EVERYTHING,
     Act.DECLARE_PROFILES: Breadth.CLUSTER,
     Act.GRANT_ROLES: Breadth.EVERYTHING,
+    Act.MANAGE_SIGN_IN: Breadth.EVERYTHING,
 }
 """An install of a policy takes the cluster, and so does a new credential for it."""
 

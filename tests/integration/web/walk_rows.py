@@ -51,13 +51,13 @@ _ROLL_BACK = [
 SESSIONS: dict[str, list[Visit]] = {
     "healthz": [get(OPEN, none=200, anonymous=200)],
     "login": [get((302, 302, 302, 302), none=302, anonymous=200)],
-    "logout": [post((302, 302, 302, 302), none=302)],
+    "logout": [post(HOME, none=303, anonymous=303)],
     "theme": [post(HOME, none=303, anonymous=303, data=lambda _: {"theme": "dark"})],
     "rights": [get(OPEN, none=200)],
     "step-up": [get(OPEN, none=200)],
     "sessions": [get(OPEN, none=200)],
     "sessions-end-others": [post(HOME, none=303)],
-    "session-end": [post(HOME, lambda _: (987654,), none=303)],
+    "session-end": [post((409, 409, 409, 409), lambda _: (987654,), none=409)],
 }
 
 CLUSTERS: dict[str, list[Visit]] = {

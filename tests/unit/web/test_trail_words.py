@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.domain.lifecycle import RolloutStatus, StepKind
+from policies.domain.sign_in import SignInEvent
 from policies.queries.trail_events import Event
 from policies.web.presenters.trail import sentence
 from policies.web.presenters.trail_words import FAMILIES, plain_words, words_of
@@ -21,8 +22,10 @@ ENDS = {s.value for s in (RolloutStatus.PROVEN, RolloutStatus.FAILED, RolloutSta
 COMPUTED = {
     ("rollouts", "step.kind"): {kind.value for kind in StepKind},
     ("rollouts", "status.value"): ENDS,
+    ("sign_in", "event.value"): {event.value for event in SignInEvent},
 }
 """What stands between the braces of a verb that is put together, by module and expression."""
+SIGN_INS = {f"SignInEvent.{event.name}.value": event for event in SignInEvent}
 
 
 class Unresolved(Exception):
@@ -61,6 +64,8 @@ class Module:
             return self.named(node.id, within)
         if known := COMPUTED.get((self.name, ast.unparse(node))):
             return known
+        if event := SIGN_INS.get(ast.unparse(node)):
+            return {event.value}
         raise Unresolved(f"{self.name}:{node.lineno}: {ast.unparse(node)}")
 
     def named(self, name: str, within: ast.FunctionDef) -> set[str]:
