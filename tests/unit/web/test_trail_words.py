@@ -156,7 +156,7 @@ def test_verbs_are_found_in_each_form() -> None:
         "profile.version_added",
         "trail.exported",
     } <= found
-    assert all(re.fullmatch(r"[a-z]+(\.[a-z_-]+)+", verb) for verb in found)
+    assert all(re.fullmatch(r"[a-z_]+(\.[a-z_-]+)+", verb) for verb in found)
 
 
 def test_verb_that_cannot_be_told_is_not_passed_over() -> None:
@@ -189,8 +189,13 @@ def test_verb_that_cannot_be_told_is_not_passed_over() -> None:
         ),
         (
             "exception.approved",
-            {},
-            "approved an exception from require-seccomp in shop on prod",
+            {
+                "details": {
+                    "workloads": [{"kind": "Deployment", "name": "ftp"}],
+                    "ends_at": "2027-01-12T23:59:00+00:00",
+                }
+            },
+            "agreed to exempt Deployment ftp in shop from require-seccomp on prod until 12 Jan 2027",
         ),
         (
             "trail.exported",
