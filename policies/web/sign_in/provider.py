@@ -40,6 +40,7 @@ from secprof_site.sign_in import Oidc
 
 logger = logging.getLogger(__name__)
 
+_HOW_SIGNED_IN = frozenset({"amr", "acr", "auth_time"})
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _KEPT = ("sub", "name", "given_name", "family_name")
 """The claims that are stored. No e-mail address: nothing here sends mail or tells people apart by it."""
@@ -95,8 +96,8 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
             told = self._fetch_user_info(token.token)
             if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
                 raise ProviderUnusable("Its userinfo is about somebody else than its token.")
-            claims = {**told, **claims}
             # What says how somebody signed in is believed from the signed token alone.
+            claims = {**_without(told, _HOW_SIGNED_IN), **claims}
         return _login(self, request, claims)
 
     def _fetch(self, address: str) -> dict[str, Any]:
@@ -105,6 +106,10 @@ class OidcAdapter(OpenIDConnectOAuth2Adapter):
             response.raise_for_status()
             found = response.json()
         return found if isinstance(found, dict) else {}
+
+
+def _without(told: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in names}
 
 
 def _checked(config: dict[str, Any], issuer: str) -> dict[str, Any]:
