@@ -22,6 +22,7 @@ from policies.domain.authority import SYSTEM, Act, Actor, require
 from policies.domain.lifecycle import ExceptionStatus, FlipVerb, check_exception
 from policies.domain.plans import Plan
 from policies.models import ExceptionRequest
+from policies.queries.exemption_rows import exemption_of
 
 ENDINGS = frozenset({"revoked", "not needed"})
 EXPIRED = "expired"
@@ -159,7 +160,7 @@ def announce_ends(*, now: datetime) -> int:
         approved_ends_at__lte=now + timedelta(days=max(ANNOUNCED_DAYS)),
     )
     announced = 0
-    for row in near.select_related("variant__cluster").order_by("approved_ends_at"):
+    for row in near.select_related("variant__cluster", "decided_by").order_by("approved_ends_at"):
         days = _days_to_announce(row, now)
         if days is None:
             continue
@@ -178,11 +179,9 @@ def announce_ends(*, now: datetime) -> int:
 
 def _days_to_announce(row: ExceptionRequest, now: datetime) -> int | None:
     """Give the nearest announcement that is due and was not made; one that lies before its beginning is not made."""
-    if row.approved_ends_at is None or row.in_force_at is None:
+    ends_at = exemption_of(row).ends_at
+    days = min(days for days in ANNOUNCED_DAYS if ends_at - timedelta(days=days) <= now)
+    if row.announced_days is not None and row.announced_days <= days:
         return None
-    for days in ANNOUNCED_DAYS:
-        at = row.approved_ends_at - timedelta(days=days)
-        if at <= now:
-            is_made = row.announced_days is not None and row.announced_days <= days
-            return None if is_made or at < row.in_force_at else days
-    return None
+    is_before = row.in_force_at and ends_at - timedelta(days=days) < row.in_force_at
+    return None if is_before else days

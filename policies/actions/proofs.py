@@ -77,7 +77,7 @@ def prove_not_exempt(run: StepRun, step: RolloutStep) -> Outcome:
     """A pod beside it, as bad, is judged as ever."""
     if said := _nothing_to_prove(run, step, is_neighbour=True):
         return Outcome(said, skipped=True)
-    workload, exemption = _exempted_workload(step), _exemption(run)
+    workload, exemption = _exempted_workload(step), run.plan.exempted
     # Beside whoever is exempt here, not beside this one alone.
     named = {*exemption.workloads, *(w for each in _others(run) for w in each.workloads)}
     everybody = replace(exemption, workloads=tuple(sorted(named)))
@@ -100,7 +100,7 @@ def _nothing_to_prove(run: StepRun, step: RolloutStep, *, is_neighbour: bool = F
         run.patiently(lambda: run.gateway.get(NAMESPACES, step.namespace))
     except NotFound:
         return f"The namespace {step.namespace} is gone, and everybody in it."
-    workload, controls = _exempted_workload(step), set(_exemption(run).controls)
+    workload, controls = _exempted_workload(step), set(run.plan.exempted.controls)
     others = [o for o in _others(run) if o.exempts(workload) and controls & set(o.controls)]
     if is_neighbour or not others:
         return ""
@@ -112,24 +112,18 @@ def _others(run: StepRun) -> tuple[Exemption, ...]:
     """Give what else is exempt in the namespace by what is on the cluster now."""
     own = str(run.rollout.flip.exception_id)
     found = exemptions_of(each for each in run.rollout.revision.exempted if each != own)
-    return tuple(each for each in found if each.namespace == _exemption(run).namespace)
+    return tuple(each for each in found if each.namespace == run.plan.exempted.namespace)
 
 
 def _exempted(run: StepRun, step: RolloutStep) -> _Probe:
     workload = _exempted_workload(step)
-    pod = exempt_pods(run.spec, _exemption(run), workload).exempted
+    pod = exempt_pods(run.spec, run.plan.exempted, workload).exempted
     is_bare = workload.kind is WorkloadKind.POD
     return _Probe(f"pod of {workload}", pod, may_exist=is_bare)
 
 
 def _exempted_workload(step: RolloutStep) -> WorkloadName:
     return WorkloadName(WorkloadKind(step.object_kind), step.object_name)
-
-
-def _exemption(run: StepRun) -> Exemption:
-    if run.plan.exemption is None:
-        raise StepFailed("The plan exempts nobody.")
-    return run.plan.exemption
 
 
 def _judged(run: StepRun, step: RolloutStep) -> frozenset[AnswerOutcome]:

@@ -103,6 +103,13 @@ class Plan:
         return tuple(g for g in self.gates if g.outcome != "pass")
 
     @property
+    def exempted(self) -> Exemption:
+        """Who is exempt by it, or no longer. Raises ValueError for a plan of something else."""
+        if self.exemption is None:
+            raise ValueError(f"Nobody is exempted by the plan to {self.title}.")
+        return self.exemption
+
+    @property
     def ground(self) -> frozenset[tuple[str, str, str]]:
         """What the plan stands on: each object (kind and place) with the digest that it has now."""
         return frozenset((o.kind, o.place, o.before_digest) for o in self.objects)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from policies.actions import exception_ends
+from policies.actions import exception_ends, exception_rollouts
 from policies.actions.errors import Busy, Refused
 from policies.actions.specs import resource_of
 from policies.cluster.gateway import DEPLOYMENTS, NAMESPACES
@@ -13,7 +13,12 @@ from policies.domain.authority import SYSTEM, Actor, NotAllowed
 from policies.domain.exemptions import WorkloadName
 from policies.domain.lifecycle import ExceptionStatus, FlipVerb, RolloutStatus, WrongState
 from policies.domain.objects import WorkloadKind
-from policies.models import AuditEvent, ExceptionRequest
+from policies.models import (
+    AuditEvent,
+    ExceptionRequest,
+    ObservedNamespace,
+    PostureTally,
+)
 from policies.queries.exemption_rows import exemption_of
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
@@ -29,6 +34,7 @@ from tests.integration.actions.excepting import (
     last_flip,
     owner_of,
 )
+from tests.integration.actions.watched import Hand
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("little_patience")]
 
@@ -348,3 +354,88 @@ def test_end_in_a_namespace_that_is_gone_is_an_end(world: SandboxWorld, target: 
         last_flip(row).rollout.steps.filter(status="skipped").values_list("detail", flat=True)
     )
     assert details == {"The namespace team-a is gone, and everybody in it."}
+
+
+# What comes in between
+
+
+def test_expiry_of_what_is_being_carried_out_waits_for_that(world: SandboxWorld) -> None:
+    row = approved(world, asked(world, world.installed("ClusterPolicy")))
+    world.late += row.approved_ends_at - world.now()
+
+    assert exception_ends.end_expired(now=world.now()) == 0
+    row.refresh_from_db()
+    assert (row.status, row.ending_at) == (S.APPROVED, None)
+    assert carry(world, row) is RolloutStatus.PROVEN
+    assert exception_ends.end_expired(now=world.now()) == 1
+
+
+def test_exception_whose_end_came_while_it_waited_is_not_begun(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    flip = world.approve(world.request(variant, FlipVerb.ENFORCE, "team-b", override="agreed"))
+    row = approved(world, asked(world, variant))
+    world.run(flip)
+    world.late += row.approved_ends_at - world.now()
+
+    assert carry(world, row) is None
+    assert (row.status, row.flips.count()) == (S.APPROVED, 0)
+
+
+def test_rollback_goes_ahead_of_an_end_which_comes_after_it(
+    world: SandboxWorld, target: str
+) -> None:
+    variant = enforced(world, target)
+    row = in_force(world, variant)
+    expire(world, row)
+    exception_rollouts.carry_out(exception_id=row.pk, now=world.now())
+
+    assert world.roll_back(variant, "team-a") is RolloutStatus.PROVEN
+    row.refresh_from_db()
+    assert (row.status, row.attempt_count) == (S.ENDING, 0)
+    assert last_flip(row).status == "superseded"
+    assert carry(world, row) is RolloutStatus.PROVEN, last_flip(row).closing_message
+
+    assert row.status == S.ENDED
+
+
+def test_attempt_that_somebody_else_overtakes_while_it_is_planned_is_dropped(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    row = in_force(world, world.installed("ClusterPolicy"))
+    expire(world, row)
+
+    def overtake(call: str, _: str) -> None:
+        if call == "try":
+            ExceptionRequest.objects.filter(pk=row.pk).update(revision=7)
+
+    hand.before = overtake
+    exception_rollouts.carry_out(exception_id=row.pk, now=world.now())
+
+    row.refresh_from_db()
+    assert (row.status, row.flips.count(), row.attempt_count) == (S.ENDING, 1, 0)
+    hand.free()
+    assert carry(world, row) is RolloutStatus.PROVEN
+
+
+def test_gates_that_cannot_be_answered_are_open(world: SandboxWorld) -> None:
+    variant = enforced(world, "ClusterPolicy")
+    row = in_force(world, variant)
+    PostureTally.objects.filter(cluster=world.cluster, namespace="").delete()
+
+    with pytest.raises(Refused) as refusal:
+        end(world, row)
+
+    assert refusal.value.details == (
+        "team-a: Not judged under these parameters yet: collect again.",
+    )
+
+
+def test_namespace_that_no_collection_knows_has_no_gates(world: SandboxWorld) -> None:
+    variant = enforced(world, "ClusterPolicy")
+    row = in_force(world, variant)
+    ObservedNamespace.objects.filter(cluster=world.cluster, name="team-a").delete()
+
+    expire(world, row)
+    assert carry(world, row) is RolloutStatus.PROVEN
+
+    assert last_flip(row).plan["gates"] == []

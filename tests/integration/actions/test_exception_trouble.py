@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from pytest_django import Settings
@@ -13,12 +14,18 @@ from policies.actions import (
     exceptions,
 )
 from policies.actions.errors import Refused
+from policies.actions.exception_support import find_home
+from policies.cluster.gateway import CLUSTER_POLICIES, Gateway, Resource
 from policies.domain.authority import SYSTEM, NotAllowed
+from policies.domain.exceptions import ExceptionKind, exempt_pods
 from policies.domain.exemptions import WorkloadName
 from policies.domain.lifecycle import ExceptionStatus, FlipVerb, RolloutStatus, WrongState
 from policies.domain.objects import WorkloadKind
 from policies.domain.parameters import Parameters
 from policies.models import AuditEvent, DesiredRevision, ExceptionRequest
+from policies.queries.exemption_rows import exemption_of
+from policies.queries.specs import spec_of
+from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.integration.actions.excepting import (
     FTP,
@@ -311,3 +318,74 @@ def test_preview_takes_who_may_see_it_and_something_to_see(world: SandboxWorld) 
             by=world.people.viewer,
             now=world.now(),
         )
+
+
+# What a cluster does not say
+
+
+def test_settings_that_may_not_be_read_leave_it_to_the_proof(
+    world: SandboxWorld, kyverno_target: str
+) -> None:
+    row = asked(world, world.installed(kyverno_target))
+    world.sandbox.set_fault(Fault.FORBIDDEN, target="deployments")
+
+    preview = exception_previews.preview_exception(
+        exception_id=row.pk, by=world.people.viewer, now=world.now()
+    )
+    row = approved(world, row)
+
+    assert (preview.honoured, "was not found" in preview.support) == (None, True)
+    assert carry(world, row) is RolloutStatus.PROVEN
+
+
+def test_cluster_that_serves_no_exceptions_is_told(world: SandboxWorld) -> None:
+    class Bare:
+        def serves(self, _: Resource) -> bool:
+            return False
+
+    with pytest.raises(Refused, match="serves no PolicyException of kyverno.io"):
+        find_home(cast(Gateway, Bare()), world.cluster, ExceptionKind.KYVERNO)
+
+
+def test_policy_that_is_gone_from_the_cluster_exempts_nobody(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    row = asked(world, variant)
+    world.sandbox.delete(CLUSTER_POLICIES, variant.name)
+
+    with pytest.raises(Refused, match="is gone from the cluster: install it again first"):
+        approved(world, row)
+
+
+def test_control_that_the_policy_asks_no_more_is_told(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    row = asked(world, variant)
+    world.collect()
+    assert (
+        world.flip(world.edit(variant, controls=["deny-unconfined-seccomp"]), FlipVerb.INSTALL)
+        is RolloutStatus.PROVEN
+    )
+
+    with pytest.raises(Refused, match="does not ask require-seccomp any more"):
+        approved(world, row)
+
+
+def test_pod_that_runs_under_the_name_of_a_probe_proves_nothing(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    row = asked(world, variant)
+    pods = exempt_pods(spec_of(variant), exemption_of(row), FTP)
+    world.sandbox.apply_manifest(
+        {**pods.exempted, "metadata": {**pods.exempted["metadata"], "namespace": "team-a"}},
+        forced=True,
+    )
+
+    row = approved(world, row)
+    assert carry(world, row) is RolloutStatus.FAILED
+
+    assert "exists already" in row.closing_message
+
+
+def test_exemption_without_an_end_is_none(world: SandboxWorld) -> None:
+    row = ExceptionRequest(namespace="team-a", workloads=[], controls=[])
+
+    with pytest.raises(ValueError, match="has no end"):
+        exemption_of(row)

@@ -192,6 +192,12 @@ def test_digest_covers_who_is_exempt_and_where_the_object_lies() -> None:
     assert len({made.digest, *(each.digest for each in others)}) == 5
 
 
+def test_plan_of_something_else_exempts_nobody() -> None:
+    assert plan(BESIDE, verb=FlipVerb.EXEMPT, exemption=IN_A).exempted == IN_A
+    with pytest.raises(ValueError, match="Nobody is exempted"):
+        _ = plan(kept(native())).exempted
+
+
 def test_plan_with_an_object_of_its_own_is_beside_the_policies() -> None:
     assert plan(BESIDE).is_beside_policies
     assert not plan(kept(native())).is_beside_policies
