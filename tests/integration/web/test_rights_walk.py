@@ -39,6 +39,7 @@ def walk(
     with transaction.atomic():
         send = client.get if visit.method == "GET" else client.post
         response = send(address, visit.data(of), headers=headers)
+        response.told = response.getvalue().decode()  # a stream can be read once
         transaction.set_rollback(True)
     if before:
         client.cookies[settings.SESSION_COOKIE_NAME] = before
@@ -48,7 +49,7 @@ def walk(
 def said(response: HttpResponse) -> str:
     """Give what an answer tells: all of it but the address that was asked for, which the asker knew."""
     words = "".join(f"{key}: {value}\n" for key, value in response.headers.items())
-    words += response.content.decode()
+    words += response.told
     asked = response.wsgi_request.get_full_path()
     for echo in (escape(asked), quote(asked), asked):
         words = words.replace(echo, "")
