@@ -7,7 +7,7 @@ from uuid import UUID
 from policies.actions.errors import Busy, Refused
 from policies.domain.authority import Place
 from policies.domain.lifecycle import ExceptionStatus, check_exception
-from policies.models import ExceptionRequest
+from policies.models import ExceptionRequest, Flip
 from policies.queries.places import places_of
 
 
@@ -23,6 +23,13 @@ def find_exception(exception_id: UUID) -> ExceptionRequest:
     if row is None:
         raise Refused("There is no such exception.")
     return row
+
+
+def exception_behind(flip: Flip) -> UUID:
+    """Name the exception that a flip carries out. Raises ValueError for any other flip."""
+    if flip.exception_id is None:
+        raise ValueError(f"No exception stands behind the {flip}.")
+    return flip.exception_id
 
 
 def exception_places(row: ExceptionRequest) -> tuple[Place, ...]:

@@ -144,7 +144,6 @@ def _claim(rollout_id: UUID, worker: str, clock: Callable[[], datetime]) -> _Cla
             return None
         rollout = Rollout.objects.select_related(
             "flip__variant__cluster",
-            "flip__exception",
             "variant__cluster",
             "revision__compiled_from",
         ).get(pk=rollout_id)

@@ -8,11 +8,11 @@ from policies.actions.collected_policies import policy_fields
 from policies.actions.errors import Refused
 from policies.actions.exception_planning import check_honoured, plan_exception
 from policies.actions.exception_removals import plan_anew
-from policies.actions.exception_rows import find_exception
+from policies.actions.exception_rows import exception_behind, find_exception
 from policies.actions.live import despite_conflicts, digest_of, write_of
 from policies.actions.planned_objects import own_annotations
 from policies.actions.specs import resource_of
-from policies.actions.step_run import Outcome, StaleGround, StepFailed, StepRun
+from policies.actions.step_run import Outcome, StaleGround, StepRun
 from policies.cluster.errors import EngineDown, NotFound
 from policies.cluster.gateway import Manifest, Verb
 from policies.cluster.writes import write
@@ -54,9 +54,7 @@ def _fresh_plan(run: StepRun) -> Plan:
 
 def _fresh_exception_plan(run: StepRun) -> Plan:
     """Make the plan of an exception anew. The gates of an end were answered when it began: it does not wait for them."""
-    if run.rollout.flip.exception_id is None:
-        raise StepFailed("No exception stands behind this plan.")
-    row = find_exception(run.rollout.flip.exception_id)
+    row = find_exception(exception_behind(run.rollout.flip))
     planned = plan_exception(
         run.gateway, row, run.plan.verb, exemption=run.plan.exemption, now=run.clock()
     )

@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from policies.actions.exception_rows import exception_behind
 from policies.domain.lifecycle import ExceptionStatus, FlipStatus, FlipVerb
 from policies.models import ExceptionRequest, Flip, Variant
 from tests import factories
@@ -110,6 +111,17 @@ def test_flip_has_an_exception_if_and_only_if_it_carries_one_out(variant: Varian
             transaction.atomic(),
         ):
             factories.flip(variant, FlipStatus.PROVEN, "team-a", verb=verb, exception=behind)
+
+
+def test_flip_names_the_exception_behind_it(variant: Variant) -> None:
+    exception = row(variant)
+    carries = {"verb": FlipVerb.EXEMPT, "exception": exception}
+
+    flip = factories.flip(variant, FlipStatus.PROVEN, "team-a", **carries)
+
+    assert exception_behind(flip) == exception.pk
+    with pytest.raises(ValueError, match="No exception stands behind"):
+        exception_behind(factories.flip(variant, FlipStatus.PROVEN, "team-a"))
 
 
 def test_exception_has_one_open_flip(variant: Variant) -> None:

@@ -389,3 +389,11 @@ def test_exemption_without_an_end_is_none(world: SandboxWorld) -> None:
 
     with pytest.raises(ValueError, match="has no end"):
         exemption_of(row)
+
+
+def test_approval_of_what_no_pod_could_prove_by_now_is_refused(world: SandboxWorld) -> None:
+    row = asked(world, world.installed("ClusterPolicy"))
+    ExceptionRequest.objects.filter(pk=row.pk).update(controls=["deny-unconfined-seccomp"])
+
+    with pytest.raises(Refused, match="No pod fails deny-unconfined-seccomp and nothing else"):
+        approved(world, row)

@@ -478,3 +478,44 @@ def test_approval_of_anything_but_a_request_is_refused(
             exception_id=request_.pk, revision=1, comment="yes", by=actor("approver"), now=now
         )
     assert not Flip.objects.exists()
+
+
+def test_try_again_of_a_request_is_refused(request_: ExceptionRequest, now: datetime) -> None:
+    with pytest.raises(WrongState, match="is requested; it has not failed"):
+        exceptions.try_again(exception_id=request_.pk, by=actor("operator"), now=now)
+
+
+def test_request_that_is_withdrawn_while_it_lapses_does_not_lapse(
+    request_: ExceptionRequest,
+) -> None:
+    def overtake(carry_out: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "policies_exceptionrequest" in sql and sql.startswith("UPDATE") and not overtaken:
+            overtaken.append(True)
+            ExceptionRequest.objects.filter(pk=request_.pk).update(status=S.WITHDRAWN.value)
+        return carry_out(sql, *rest)
+
+    overtaken: list[bool] = []
+    with connection.execute_wrapper(overtake):
+        assert exceptions.lapse_unanswered(now=request_.lapses_at) == 0
+
+    assert not AuditEvent.objects.filter(verb="exception.lapsed").exists()
+
+
+def test_draft_that_is_sent_off_while_it_is_saved_is_told(
+    variant: Variant, owner: Actor, now: datetime
+) -> None:
+    row = exceptions.save_draft(wish=wish(variant, now=now), by=owner, now=now)
+
+    def overtake(carry_out: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "policies_exceptionrequest" in sql and sql.startswith("UPDATE") and not overtaken:
+            overtaken.append(True)
+            ExceptionRequest.objects.filter(pk=row.pk).update(
+                status=S.REQUESTED.value, requested_at=now
+            )
+        return carry_out(sql, *rest)
+
+    overtaken: list[bool] = []
+    with connection.execute_wrapper(overtake), pytest.raises(Busy, match="just changed"):
+        exceptions.save_draft(
+            wish=wish(variant, now=now, reason="late"), exception_id=row.pk, by=owner, now=now
+        )
