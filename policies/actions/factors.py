@@ -6,13 +6,14 @@ Adding one and checking a code is allauth's.
 from datetime import datetime
 
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
 from policies.actions import audit
 from policies.actions.errors import Refused
 from policies.actions.sessions import end_all_sessions, find_user
+from policies.cluster.credentials import fernet_of
 from policies.domain.authority import Act, Actor, require
 from policies.domain.sign_in import SignInEvent
 
@@ -73,4 +74,4 @@ def rotate_factor_secrets() -> int:
 
 
 def _keys() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.SECPROF_CREDENTIAL_KEYS])
+    return fernet_of(settings.SECPROF_CREDENTIAL_KEYS)

@@ -19,20 +19,25 @@ class BadCredentialKey(Exception):
     """The keys themselves are missing or not Fernet keys."""
 
 
+def fernet_of(keys: Sequence[str]) -> MultiFernet:
+    """Make what encrypts with the first key and decrypts with each. Raises BadCredentialKey."""
+    if not keys:
+        raise BadCredentialKey("There is no credential key; set SECPROF_CREDENTIAL_KEYS.")
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        # The cause could quote a key.
+        raise BadCredentialKey(
+            "A credential key is not a Fernet key (32 bytes in URL-safe base64)."
+        ) from None
+
+
 class Keyring:
     """Encrypts with its first key and decrypts with each."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Take Fernet keys, newest first. Raises BadCredentialKey."""
-        if not keys:
-            raise BadCredentialKey("There is no credential key; set SECPROF_CREDENTIAL_KEYS.")
-        try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
-        except ValueError:
-            # The cause could quote a key.
-            raise BadCredentialKey(
-                "A credential key is not a Fernet key (32 bytes in URL-safe base64)."
-            ) from None
+        self._fernet = fernet_of(keys)
 
     def encrypt(self, connection: Connection) -> str:
         """Turn a connection into text that is safe to store."""

@@ -332,7 +332,13 @@ def test_need_keeps_its_time_when_the_workload_is_mended(world: SandboxWorld) ->
 def test_need_of_what_is_not_in_force_is_not_noted(world: SandboxWorld) -> None:
     variant = world.installed("ClusterPolicy")
     world.sandbox.apply_manifest(deployment("team-a", "old-app", BAD), forced=True)
-    exempted(variant, "old-app", status=ExceptionStatus.ENDING.value)
+    exempted(
+        variant,
+        "old-app",
+        status=ExceptionStatus.ENDING.value,
+        ending_at=world.now(),
+        ending_reason="expired",
+    )
 
     world.collect()
 

@@ -168,7 +168,11 @@ def test_collect_forbidden_leaves_the_run_complete_and_the_reason_on_the_kind(
 @pytest.mark.parametrize(
     ("kind", "gap"),
     [
-        (SECCOMP_PROFILES, "seccompprofiles could not be read: the credential may not do this."),
+        (
+            SECCOMP_PROFILES,
+            "seccompprofiles could not be read: the credential may not list"
+            " seccompprofiles.security-profiles-operator.x-k8s.io; the manifests in deploy/rbac grant it.",
+        ),
         (PROFILE_NODE_STATUSES, "securityprofilenodestatuses could not be read"),
     ],
 )
@@ -194,7 +198,10 @@ def test_inventory_of_forbidden_nodes_has_none_and_says_why(world: SandboxWorld)
     found = inventory(world)
 
     assert found.nodes is None
-    assert "credential may not do this" in found.nodes_gap
+    assert (
+        "the credential may not list nodes; the manifests in deploy/rbac grant it"
+        in found.nodes_gap
+    )
 
 
 def test_inventory_of_forbidden_settings_goes_by_the_statuses(world: SandboxWorld) -> None:

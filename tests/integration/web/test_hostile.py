@@ -19,7 +19,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.signals import got_request_exception
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
@@ -28,6 +28,7 @@ from policies.actions import profiles
 from policies.actions.connections import sandbox_path
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    EXCEPTION_KINDS,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
     VALIDATING_POLICIES,
@@ -36,7 +37,7 @@ from policies.domain.authority import Role
 from policies.domain.controls import Mechanism
 from policies.domain.library import Target
 from policies.domain.lifecycle import FlipVerb
-from policies.models import Cluster, DeclaredPool, DeclaredProfile
+from policies.models import AuditEvent, Cluster, DeclaredPool, DeclaredProfile, TrailHead
 from sandbox.gateway import SandboxGateway
 from tests import factories
 from tests.integration.web.conftest import SandboxWorld
@@ -46,7 +47,13 @@ COUNT = int(os.environ.get("SECPROF_HOSTILE_REQUESTS", "400"))
 SEED = int(os.environ.get("SECPROF_HOSTILE_SEED", "5"))
 PATIENCE_SECONDS = 10.0
 TOKEN = "t" * 32
-KINDS = (CLUSTER_POLICIES, VALIDATING_POLICIES, NATIVE_POLICIES, NATIVE_BINDINGS)
+KINDS = (
+    CLUSTER_POLICIES,
+    VALIDATING_POLICIES,
+    NATIVE_POLICIES,
+    NATIVE_BINDINGS,
+    *EXCEPTION_KINDS,
+)
 READS = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SET ", "PRAGMA", "EXPLAIN")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 MAY_WRITE = frozenset({"operator", "approver", "admin", "owner"})
@@ -54,6 +61,20 @@ MAY_WRITE = frozenset({"operator", "approver", "admin", "owner"})
 OUTSIDERS = ("anonymous", "outsider", "elsewhere")
 NOT_COUNTED = frozenset({"sessions", "usersessions"})
 """Apps whose rows a mere visit may change."""
+
+
+ABOUT_ONESELF = ("sign_in.", "trail.")
+"""Verbs of rows that everybody, or an auditor, may cause: who came, who left, and who took the trail along."""
+
+
+def _that_count(model: type[models.Model]) -> models.QuerySet:
+    rows = model._default_manager.all()
+    if model is TrailHead:
+        return rows.none()  # it moves with each row
+    if model is AuditEvent:
+        for verb in ABOUT_ONESELF:
+            rows = rows.exclude(verb__startswith=verb)
+    return rows
 
 
 class Company:
@@ -85,7 +106,7 @@ class Company:
         for model in apps.get_models():
             if model._meta.app_label not in NOT_COUNTED:
                 names = [f.attname for f in model._meta.fields if f.name != "last_login"]
-                rows = model._default_manager.order_by("pk").values_list(*names)
+                rows = _that_count(model).order_by("pk").values_list(*names)
                 found.update(repr((model._meta.label, tuple(rows))).encode())
         found.update(self.policies().encode())
         return found.hexdigest()
