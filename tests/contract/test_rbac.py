@@ -31,6 +31,7 @@ from policies.domain.cluster_rights import Asked, Held, Mode, excess, standings
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.models import Cluster, CollectionRun
 from policies.queries.clusters import cluster_page
+from policies.queries.reach import EVERYTHING_SEEN
 from tests import factories
 from tests.contract.identities import Identity, identity
 from tests.contract.job import open_job
@@ -104,11 +105,15 @@ def test_read_only_collects_everything_and_its_page_says_what_it_lacks(
         Mode.FLIP: Held.LACKING,
         Mode.PROBE: Held.LACKING,
     }
-    flip, probe = cluster_page(world.cluster, now=timezone.now()).standings[1:]
+    flip, probe = cluster_page(world.cluster, reach=EVERYTHING_SEEN, now=timezone.now()).standings[
+        1:
+    ]
     assert len(flip.lacking) == 3 * len(POLICIES)
     assert probe.lacking == ("create pods",)
     client = Client()
-    client.force_login(factories.user("viewer"))
+    viewer = factories.user("viewer")
+    factories.grant(viewer, "viewer")
+    client.force_login(viewer)
     text = client.get(f"/clusters/{world.cluster.pk}/").text
     for words in (
         "Not held",
@@ -179,7 +184,7 @@ def test_flip_writes_policies_and_neither_pods_nor_anything_else(
         Mode.FLIP: Held.HELD,
         Mode.PROBE: Held.LACKING,
     }
-    check_exceptions(as_client(holder, tmp_path), holder.name)
+    check_exceptions(as_client(holder, tmp_path), "kyverno")
 
 
 def as_client(holder: Identity, tmp_path: Path) -> Plane:
