@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-_PREFIX = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/"
-_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_KEY = re.compile(rf"({_PREFIX})?{_NAME}")
-_VALUE = re.compile(rf"({_NAME})?")
+from policies.domain.names import is_label_key, is_label_value
+
 _PARTS = re.compile(r",(?![^(]*\))")
 _SET = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s*\((?P<values>[^()]*)\)")
 _EQUAL = re.compile(r"(?P<key>[^\s=!]+)\s*(?P<sign>==|=|!=)\s*(?P<value>\S*)")
@@ -85,9 +83,9 @@ def _requirement(part: str) -> Requirement:
 
 
 def _checked(part: str, requirement: Requirement) -> Requirement:
-    if not _KEY.fullmatch(requirement.key):
+    if not is_label_key(requirement.key):
         raise InvalidSelector(f"“{requirement.key}” in “{part}” is no name of a label.")
     for value in requirement.values:
-        if not _VALUE.fullmatch(value):
+        if value and not is_label_value(value):
             raise InvalidSelector(f"“{value}” in “{part}” is no value of a label.")
     return requirement
