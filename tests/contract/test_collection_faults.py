@@ -10,6 +10,7 @@ from django.test import Client
 from policies.actions import clusters
 from policies.domain.readiness import Verdict
 from policies.models import Cluster, CollectionRun, KindSnapshot, ObservedWorkload, Variant
+from tests import factories
 from tests.contract.job import GOOD, Job, deployment, open_job
 from tests.contract.planes import eventually, newest, oldest
 from tests.world import People
@@ -57,6 +58,7 @@ def check_told(job: Job, variant: Variant, *, reason: str, words: str, state: st
     verdict = job.world.verdict(variant, "team-a")
     assert verdict.verdict is Verdict.UNKNOWN
     client = Client()
+    factories.grant(variant.created_by, "viewer")
     client.force_login(variant.created_by)
     page = client.get(f"/clusters/{variant.cluster_id}/").content.decode()
     assert words.split("'")[0] in page.replace("&quot;", '"').replace("&#x27;", "'")

@@ -208,7 +208,7 @@ def test_who_may_not_list_is_told_so_and_absence_is_not_mistaken_for_it(
 
     assert found.nodes is None
     assert found.observed is not None
-    assert "may not do this" in found.observed.gaps[Mechanism.SECCOMP]
+    assert "may not list seccompprofiles" in found.observed.gaps[Mechanism.SECCOMP]
     assert not ObservedProfile.objects.filter(cluster=stranger).exists()
 
 
