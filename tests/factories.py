@@ -295,6 +295,7 @@ def result(of: Variant, row: ObservedWorkload, **fields: Any) -> ObservedResult:
         "outcome": "fail",
         "message": "A seccomp profile is required.",
         "at": timezone.now() - timedelta(minutes=2),
+        "first_seen_at": timezone.now() - timedelta(days=3),
         "kind": row.kind,
         "name": row.name,
         "uid": row.uid,

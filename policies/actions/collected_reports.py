@@ -4,19 +4,21 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from django.utils import timezone
 
 from policies.actions.collection_work import CollectionWork
+from policies.actions.findings import close_findings, turn_findings
 from policies.actions.snapshots import REPORTED_KINDS
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.gateway import CLUSTER_POLICY_REPORTS, POLICY_REPORTS
 from policies.domain.objects import PolicyReport
 from policies.domain.ownership import Top
 from policies.domain.reports import Outcome, Result, read_results
-from policies.models import ObservedResult, ResultTally
+from policies.models import KindSnapshot, ObservedResult, ResultTally
 
 REPORT_KINDS = (POLICY_REPORTS, CLUSTER_POLICY_REPORTS)
 TEXT_LENGTH = 253
@@ -38,7 +40,7 @@ def read_reports(work: CollectionWork, tops: Mapping[str, Top]) -> "ResultSnapsh
 
 
 def store_results(work: CollectionWork, results: "ResultSnapshot") -> None:
-    """Replace results and their tallies."""
+    """Replace results and their tallies; findings that end are written down."""
     work.hold(timezone.now())
     replace_rows(
         ObservedResult,
@@ -46,6 +48,9 @@ def store_results(work: CollectionWork, results: "ResultSnapshot") -> None:
         key=("source", "policy", "raw_rule", "uid"),
         compared=("content_hash",),
         rows=results.rows,
+        born={"first_seen_at": work.run.started_at},
+        before_delete=partial(_close, work, results, _last_read_at(work)),
+        before_update=partial(_turn, work, _last_read_at(work)),
     )
     work.hold(timezone.now())
     tallies = results.finished_tallies()
@@ -59,6 +64,42 @@ def store_results(work: CollectionWork, results: "ResultSnapshot") -> None:
     )
     for resource in REPORT_KINDS:
         work.mark(resource)
+
+
+def _last_read_at(work: CollectionWork) -> datetime | None:
+    reports = KindSnapshot.objects.filter(cluster=work.cluster, kind=POLICY_REPORTS.full_name)
+    return reports.values_list("completed_at", flat=True).first()
+
+
+def _close(
+    work: CollectionWork,
+    results: "ResultSnapshot",
+    last_seen_at: datetime | None,
+    pks: list[int],
+) -> None:
+    gone = ObservedResult.objects.filter(pk__in=pks)
+    close_findings(
+        work.cluster.pk,
+        pks,
+        closed_at=work.run.started_at,
+        last_seen_at=last_seen_at,
+        passed=[
+            pk
+            for pk, source, policy, namespace, uid in gone.values_list(
+                "pk", "source", "policy", "namespace", "uid"
+            )
+            if results.has_judged((source, policy, namespace), uid)
+        ],
+    )
+
+
+def _turn(work: CollectionWork, last_seen_at: datetime | None, rows: list[ObservedResult]) -> None:
+    turn_findings(
+        work.cluster.pk,
+        {row.pk: row.outcome for row in rows},
+        at=work.run.started_at,
+        last_seen_at=last_seen_at,
+    )
 
 
 @dataclass(slots=True)
@@ -110,6 +151,10 @@ class ResultSnapshot:
         # of the past (kyverno-facts 5.39).
         if result.outcome is not Outcome.SKIP and top.uid == result.uid:
             self._failing[key].add(result.uid)
+
+    def has_judged(self, tally: Key, uid: str) -> bool:
+        """Say whether this policy's reports judge this top-level workload, by (source, policy, namespace)."""
+        return uid in self._judged.get(tally, ())
 
     def finished_tallies(self) -> dict[Key, Fields]:
         """Complete the tallies with the numbers of failing and of judged workloads."""

@@ -6,6 +6,7 @@ from policies.models.collection import CollectionRun, KindSnapshot
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
+from policies.models.history import ClosedFinding, CollectedDay, DailyTally, DailyTotal
 from policies.models.inventory import (
     DeclaredPool,
     DeclaredProfile,
@@ -37,8 +38,12 @@ from policies.models.variant import DesiredRevision, Stage, Variant, VariantRevi
 
 __all__ = [
     "AuditEvent",
+    "ClosedFinding",
     "Cluster",
+    "CollectedDay",
     "CollectionRun",
+    "DailyTally",
+    "DailyTotal",
     "DeclaredPool",
     "DeclaredProfile",
     "DesiredRevision",

@@ -149,6 +149,8 @@ class ObservedResult(models.Model):
     outcome = models.CharField(max_length=8)
     message = models.TextField(blank=True)
     at = models.DateTimeField(null=True, blank=True)
+    first_seen_at = models.DateTimeField()
+    """When the run began that first saw it fail, or first saw it skipped; other words about it change nothing."""
     kind = models.CharField(max_length=63)
     namespace = models.CharField(max_length=63, blank=True)
     name = models.CharField(max_length=253)
@@ -165,7 +167,10 @@ class ObservedResult(models.Model):
                 fields=["cluster", "source", "policy", "raw_rule", "uid"], name="one_result_per_key"
             )
         ]
-        indexes = [models.Index(fields=["cluster", "policy", "namespace"])]
+        indexes = [
+            models.Index(fields=["cluster", "policy", "namespace"]),
+            models.Index(fields=["cluster", "namespace", "first_seen_at"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cluster_id} {self.policy}/{self.raw_rule} {self.uid}"
