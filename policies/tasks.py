@@ -29,9 +29,9 @@ WORKER = f"{socket.gethostname()}-{os.getpid()}"
     name=dispatch.COLLECT_CLUSTER, soft_time_limit=1500, time_limit=1560, ignore_result=True
 )
 def collect_cluster(*, cluster_id: int, **_: object) -> None:
-    """Collect one cluster; another run under way is as good."""
+    """Bring the picture of one cluster up to date; another run under way is as good."""
     try:
-        collection.collect(cluster_id=cluster_id, by=SYSTEM, now=timezone.now())
+        collection.keep_up(cluster_id=cluster_id, by=SYSTEM, now=timezone.now())
     except Busy:
         return
 

@@ -7,18 +7,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from policies.cluster.errors import Forbidden, Unreachable
+from policies.cluster.errors import ClusterError, Forbidden, Gone, Unreachable
 from policies.cluster.gateway import (
     OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
     Answer,
+    Change,
+    ChangeKind,
     Manifest,
     Page,
     Resource,
     ServerVersion,
     Traffic,
     Verb,
+    WatchEnded,
     Write,
 )
 from sandbox import faults, kinds, nodes, reports
@@ -51,13 +54,12 @@ class SandboxGateway:
 
     def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
         self._meet(resource, "list")
-        if resource.plural == POLICY_REPORTS.plural:
-            reports.bring_up_to_date(self._store, self._clock())
+        self._bring_up_to_date(resource)
+        version = str(self._store.last_change())
         items = tuple(
             _listed(resource, manifest)
             for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)
         )
-        version = str(self._store.version())
         for number in count(1):
             if number > 1:
                 self._meet(resource, "list")
@@ -68,6 +70,33 @@ class SandboxGateway:
             yield Page(page, version, last)
             if last:
                 return
+
+    def changes(
+        self, since: Mapping[Resource, str], *, limit_seconds: float
+    ) -> Iterator[Change | WatchEnded]:
+        for resource, version in since.items():
+            try:
+                self._meet(resource, "watch")
+            except ClusterError as error:
+                yield WatchEnded(resource, error)
+                continue
+            self._bring_up_to_date(resource)
+            told = self._store.changes(
+                resource.group, resource.kind, int(version) if version.isdecimal() else -1
+            )
+            if told is None:
+                gone = Gone(f"What happened to {resource.full_name} since {version} was forgotten.")
+                yield WatchEnded(resource, gone)
+                continue
+            for number, is_gone, text in told:
+                item = _listed(resource, json.loads(text))
+                self._receive(item)
+                kind = ChangeKind.REMOVED if is_gone else ChangeKind.PUT
+                yield Change(resource, kind, str(number), item)
+
+    def _bring_up_to_date(self, resource: Resource) -> None:
+        if resource.plural == POLICY_REPORTS.plural:
+            reports.bring_up_to_date(self._store, self._clock())
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         self._meet(resource, "get")

@@ -25,6 +25,17 @@ CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS fault (
     name TEXT NOT NULL, target TEXT NOT NULL, amount REAL NOT NULL, PRIMARY KEY (name, target)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS change (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, grp TEXT NOT NULL, kind TEXT NOT NULL, is_gone INTEGER NOT NULL,
+    manifest TEXT NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS put_is_noted AFTER INSERT ON object BEGIN
+    INSERT INTO change (grp, kind, is_gone, manifest) VALUES (new.grp, new.kind, 0, new.manifest);
+    DELETE FROM change WHERE number <= (SELECT MAX(number) FROM change) - 10000;
+END;
+CREATE TRIGGER IF NOT EXISTS removal_is_noted AFTER DELETE ON object BEGIN
+    INSERT INTO change (grp, kind, is_gone, manifest) VALUES (old.grp, old.kind, 1, old.manifest);
+END;
 CREATE TABLE IF NOT EXISTS judged (uid TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 """
 
@@ -116,6 +127,28 @@ class Store:
 
     def remove_namespace(self, namespace: str) -> None:
         self._connection.execute("DELETE FROM object WHERE namespace = ?", (namespace,))
+
+    def last_change(self) -> int:
+        """The number of the last change to any object."""
+        row = self._connection.execute("SELECT MAX(seq) FROM sqlite_sequence").fetchone()
+        return int(row[0] or 0)
+
+    def changes(
+        self, group: str, kind: str, since: int
+    ) -> tuple[tuple[int, bool, str], ...] | None:
+        """Every change to a kind after that number: number, whether it is gone, and the object as JSON, in order.
+
+        None when changes since then were forgotten.
+        """
+        oldest = self._connection.execute("SELECT MIN(number) FROM change").fetchone()[0]
+        if since > self.last_change() or (oldest or 1) > since + 1:
+            return None
+        rows = self._connection.execute(
+            "SELECT number, is_gone, manifest FROM change"
+            " WHERE number > ? AND grp = ? AND kind = ? ORDER BY number",
+            (since, group, kind),
+        )
+        return tuple((number, bool(is_gone), manifest) for number, is_gone, manifest in rows)
 
     def version(self) -> int:
         """The last resource version given out."""

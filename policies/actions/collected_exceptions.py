@@ -42,12 +42,14 @@ def read_exceptions(work: CollectionWork) -> dict[Resource, Read | None]:
     found: dict[Resource, Read | None] = {}
     for group, versions in READ_VERSIONS.items():
         resources = [exception_resource(group, version) for version in versions]
-        resource, records = read_newest(work, resources, partial(_read, work))
+        resource, records = read_newest(work, resources, partial(read_exception_kind, work))
         found[resource] = records
     return found
 
 
-def _read(work: CollectionWork, resource: Resource) -> Read | None:
+def read_exception_kind(work: CollectionWork, resource: Resource) -> Read | None:
+    """Read the exceptions of one kind in one version; None when the last page was not reached."""
+
     def decode(item: bytes) -> tuple[ObservedExceptionRecord, Manifest]:
         manifest: Manifest = msgspec.json.decode(item, type=dict[str, Any])
         manifest.setdefault("kind", resource.kind)

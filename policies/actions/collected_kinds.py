@@ -1,10 +1,12 @@
 """The order in which a collection reads its kinds, and stores them. The run itself is in `collection.py`."""
 
-from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
+from django.conf import settings
 from django.utils import timezone
 
+from policies.actions.catching_up import ListInstead, catch_up, followed_kinds
 from policies.actions.collected_exceptions import (
     note_needs,
     read_exceptions,
@@ -13,22 +15,22 @@ from policies.actions.collected_exceptions import (
 )
 from policies.actions.collected_namespaces import store_namespaces
 from policies.actions.collected_policies import read_policies, store_policies
+from policies.actions.collected_profiles import store_references
 from policies.actions.collected_reports import read_reports, store_results
 from policies.actions.collected_workloads import read_workloads, store_workloads
-from policies.actions.collection_work import CollectionWork
+from policies.actions.collection_work import CaughtUp, CollectionWork
 from policies.actions.engine import VERSION_LENGTH, note_contact, note_engine
 from policies.actions.judging import Panel, panel_of
-from policies.actions.snapshots import Snapshot
 from policies.cluster.gateway import NAMESPACES, ServerVersion
 from policies.domain.engines import Engine
 from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import Namespace
-from policies.domain.ownership import Top
+from policies.models import Cluster
 from policies.queries.specs import judges_on
 
 
-def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
-    """Read every kind, then store what was read to its end; give the workloads that were read, and their tops.
+def read_and_store(work: CollectionWork) -> None:
+    """Read every kind, then store what was read to its end.
 
     Raises ClusterError when the first call fails already, RunLost.
     """
@@ -39,26 +41,55 @@ def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
     policies = read_policies(work)
     snapshot, engines = read_workloads(work, panel)
     tops = snapshot.tops()
-    results = read_reports(work, tops)
+    reports = read_reports(work)
     exceptions = read_exceptions(work)
 
+    work.forget_versions()
     if namespaces is not None:
         store_namespaces(work, namespaces, engines.found if engines else None)
     for resource, records in policies.items():
         if records is not None:
             store_policies(work, resource, records)
     store_workloads(work, snapshot, tops, panel)
-    if results is not None and snapshot.is_whole:
-        store_results(work, results)
+    if snapshot.is_whole:
+        store_references(work, snapshot, tops)
+    if reports is not None and snapshot.is_whole:
+        store_results(work, reports, tops)
     store_exceptions(work, exceptions)
     if snapshot.is_whole:
         note_needs(work)
     if engines is not None:
         _note_kyverno(work, engines.found)
         store_controllers(work, engines)
+    work.release_versions()
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
-    return snapshot, tops
+
+
+def follow(work: CollectionWork) -> CaughtUp:
+    """Catch up with what happened since the run before. Raises ListInstead, ClusterError, RunLost."""
+    before = work.cluster.kubernetes_version
+    version = work.gateway.version()
+    note_contact(work.cluster, version=version.git_version, now=timezone.now())
+    if work.cluster.kubernetes_version != before:
+        raise ListInstead("The API server has another version.")
+    panel = _panel(work, version)
+    since = followed_kinds(work.cluster.pk, panel)
+    if since is None:
+        raise ListInstead("There is no version to go on from.")
+    caught_up = catch_up(work, panel, since)
+    if caught_up.change_count:
+        note_needs(work)
+    if _is_to_be_asked(work.cluster):
+        note_engine(work.gateway, work.cluster, now=timezone.now())
+    return caught_up
+
+
+def _is_to_be_asked(cluster: Cluster) -> bool:
+    """Say whether the engine's last answer is old enough for another question: each one costs a dry-run."""
+    since = timedelta(seconds=settings.SECPROF_COLLECT_INTERVAL_SECONDS)
+    asked_at = cluster.engine_checked_at
+    return asked_at is None or timezone.now() - asked_at >= since
 
 
 def _panel(work: CollectionWork, version: ServerVersion) -> Panel:

@@ -18,6 +18,10 @@ from policies.models import ObservedPolicy
 
 T = TypeVar("T")
 Read = list[tuple[PolicyRecord, Manifest]]
+POLICY_KINDS = tuple(
+    resource for target in Target for resource in resources_of(target, API_VERSIONS[target][0])
+)
+"""Every kind that the objects of a target have, in its newest version."""
 
 
 def read_policies(work: CollectionWork) -> dict[Resource, Read | None]:
@@ -26,7 +30,7 @@ def read_policies(work: CollectionWork) -> dict[Resource, Read | None]:
     for target in Target:
         versions = [resources_of(target, version) for version in API_VERSIONS[target]]
         for of_kind in zip(*versions, strict=True):
-            resource, records = read_newest(work, of_kind, partial(_read, work))
+            resource, records = read_newest(work, of_kind, partial(read_policy_kind, work))
             found[resource] = records
     return found
 
@@ -43,7 +47,9 @@ def read_newest(
     return resource, records
 
 
-def _read(work: CollectionWork, resource: Resource) -> Read | None:
+def read_policy_kind(work: CollectionWork, resource: Resource) -> Read | None:
+    """Read the policies of one kind in one version; None when the last page was not reached."""
+
     def decode(item: bytes) -> tuple[PolicyRecord, Manifest]:
         manifest: Manifest = msgspec.json.decode(item, type=dict[str, Any])
         manifest.setdefault("kind", resource.kind)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from policies.actions.collection_work import ENDS_THE_RUN, CollectionWork
 from policies.actions.judging import Seen
-from policies.actions.reading import read_items
+from policies.actions.reading import read_list
 from policies.actions.snapshots import Snapshot
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.errors import ClusterError, NotFound
@@ -64,13 +64,11 @@ class _Kind:
     store: Callable[[CollectionWork, Iterable[Any]], None]
 
 
-def collect_profiles(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top]) -> None:
-    """Read the nodes and the operator's kinds, and store which profiles workloads name.
+def collect_profiles(work: CollectionWork) -> None:
+    """Read the nodes and the operator's kinds.
 
     What the cluster does wrong is noted, not raised. Raises RunLost.
     """
-    if snapshot.is_whole:
-        _store_references(work, snapshot, tops)
     broken = work.broken_by
     for kind in _KINDS:
         try:
@@ -93,9 +91,9 @@ def _read(work: CollectionWork, kind: _Kind) -> list[Any]:
     try:
         if resource is None:
             raise NotFound(f"{name} is not served.")
-        items = list(
-            read_items(work.gateway, resource, kind.decode, work.problems, on_page=work.beat)
-        )
+        items = read_list(
+            work.gateway, resource, kind.decode, work.problems, on_page=work.beat
+        ).items
     except NotFound:
         work.unserved_kinds.add(name)
         return []
@@ -210,7 +208,8 @@ _KINDS = (
 )
 
 
-def _store_references(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top]) -> None:
+def store_references(work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top]) -> None:
+    """Replace what workloads name of profiles."""
     work.hold(timezone.now())
     replace_rows(
         ReferencedProfile,

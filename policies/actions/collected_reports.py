@@ -1,177 +1,278 @@
-"""Reports: what one collection run reads of them, as tallies and as rows of what is not a pass."""
+"""Reports, read whole: what each says of each object, and the tallies and rows that follow from all of it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from typing import Any
 
-import msgspec
 from django.utils import timezone
 
 from policies.actions.collection_work import CollectionWork
 from policies.actions.findings import close_findings, turn_findings
-from policies.actions.snapshots import REPORTED_KINDS
-from policies.actions.storing import Fields, Key, content_hash, replace_rows
-from policies.cluster.gateway import CLUSTER_POLICY_REPORTS, POLICY_REPORTS
-from policies.domain.objects import PolicyReport
+from policies.actions.report_parts import (
+    COLUMNS,
+    REPORT_KINDS,
+    TEXT_LENGTH,
+    Part,
+    PartKey,
+    ReportReader,
+    Standing,
+    TallyKey,
+    at_of,
+    counts_of,
+    result_rows,
+    times_of,
+)
+from policies.actions.storing import Fields, Key, replace_rows
+from policies.cluster.gateway import Resource
 from policies.domain.ownership import Top
-from policies.domain.reports import Outcome, Result, read_results
-from policies.models import KindSnapshot, ObservedResult, ResultTally
+from policies.domain.reports import Entries, newest
+from policies.models import ObservedResult, ReportOrigin, ReportPart, ResultTally
 
-REPORT_KINDS = (POLICY_REPORTS, CLUSTER_POLICY_REPORTS)
-TEXT_LENGTH = 253
-"""Of names in a report: the report API sets no limit, and other producers put sentences there."""
-
-
-def read_reports(work: CollectionWork, tops: Mapping[str, Top]) -> "ResultSnapshot | None":
-    """Read every report; None when a kind was not read to its end."""
-    results = ResultSnapshot()
-    decoder = msgspec.json.Decoder(PolicyReport)
-
-    def count(item: bytes) -> None:
-        read: tuple[Result, ...] = read_results(decoder.decode(item))
-        for result in read:
-            results.add(result, tops)
-
-    complete = [work.read_kind(resource, count) is not None for resource in REPORT_KINDS]
-    return results if all(complete) else None
+Origin = tuple[str, str]
+"""Group of the report API, and source."""
 
 
-def store_results(work: CollectionWork, results: "ResultSnapshot") -> None:
-    """Replace results and their tallies; findings that end are written down."""
+@dataclass(slots=True)
+class ReadReports:
+    """Every report that one run has read, object by object."""
+
+    parts: dict[PartKey, Part] = field(default_factory=dict)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        self.parts.update((part.key, part) for part in parts)
+
+
+@dataclass(slots=True)
+class Times:
+    """When the results of one tally were made, in seconds since 1970."""
+
+    newest: int = 0
+    oldest: int = 0
+    is_whole: bool = True
+    """Each result says when it was made."""
+
+    def add(self, seconds: int) -> None:
+        if not seconds:
+            self.is_whole = False
+            return
+        self.newest = max(self.newest, seconds)
+        self.oldest = min(self.oldest or seconds, seconds)
+
+
+def read_reports(work: CollectionWork) -> ReadReports | None:
+    """Read every report of both groups; None when a kind was not read to its end."""
+    read = ReadReports()
+    complete = [read_report_kind(work, resource, read) for resource in REPORT_KINDS]
+    return read if all(complete) else None
+
+
+def read_report_kind(work: CollectionWork, resource: Resource, read: ReadReports) -> bool:
+    """Read the reports of one kind; False when its last page was not reached."""
+    reader = ReportReader()
+    items = work.read_kind(resource, lambda item: read.add(reader.read(resource, item)[1]))
+    return items is not None
+
+
+def store_results(
+    work: CollectionWork, read: ReadReports, tops: Mapping[str, Top]
+) -> set[TallyKey]:
+    """Replace what reports say, and what follows from it; name the tallies that changed."""
+    origins = origins_of(read.parts.values())
+    counted = counted_groups(origins)
+    by_subject: dict[str, list[Part]] = defaultdict(list)
+    for part in read.parts.values():
+        by_subject[part.key[1]].append(part)
+    tallies: dict[TallyKey, list[int]] = {}
+    times: dict[TallyKey, Times] = defaultdict(Times)
+    rows: dict[Key, Fields] = {}
+    for key, parts in by_subject.items():
+        subject = parts[0].subject
+        entries = told_of(parts, counted)
+        top = tops.get(subject.uid)
+        counts = counts_of(entries, subject.kind, standing_of(key, top))
+        for (source, policy), numbers in counts.items():
+            tally = tallies.setdefault((source, policy, subject.namespace), [0] * len(COLUMNS))
+            for index, number in enumerate(numbers):
+                tally[index] += number
+        for (source, policy), seconds in times_of(entries):
+            times[source, policy, subject.namespace].add(seconds)
+        rows.update(result_rows(subject, entries, top))
+    _store_rows(work, rows, lambda key: _judges(by_subject.get(key[3], ()), key, counted, tops))
+    work.hold(timezone.now())
+    changed = replace_rows(
+        ResultTally,
+        scope=work.scope,
+        key=("source", "policy", "namespace"),
+        compared=(*COLUMNS, "newest_at", "oldest_at"),
+        rows=tally_rows(tallies, times),
+    )
+    work.hold(timezone.now())
+    replace_rows(
+        ReportPart,
+        scope=work.scope,
+        key=("report", "subject"),
+        compared=("content_hash", "standing"),
+        rows={
+            key: part_fields(part, standing_of(key[1], tops.get(part.subject.uid)))
+            for key, part in read.parts.items()
+        },
+    )
+    store_origins(work, origins, counted)
+    for resource in REPORT_KINDS:
+        work.mark(resource)
+    return changed
+
+
+def _store_rows(
+    work: CollectionWork, rows: Mapping[Key, Fields], is_judged: Callable[[Key], bool]
+) -> None:
+    changes = Findings(work, is_judged)
     work.hold(timezone.now())
     replace_rows(
         ObservedResult,
         scope=work.scope,
         key=("source", "policy", "raw_rule", "uid"),
         compared=("content_hash",),
-        rows=results.rows,
-        born={"first_seen_at": work.run.started_at},
-        before_delete=partial(_close, work, results, _last_read_at(work)),
-        before_update=partial(_turn, work, _last_read_at(work)),
-    )
-    work.hold(timezone.now())
-    tallies = results.finished_tallies()
-    columns = tuple(next(iter(tallies.values()), {}))
-    replace_rows(
-        ResultTally,
-        scope=work.scope,
-        key=("source", "policy", "namespace"),
-        compared=columns,
-        rows=tallies,
-    )
-    for resource in REPORT_KINDS:
-        work.mark(resource)
-
-
-def _last_read_at(work: CollectionWork) -> datetime | None:
-    reports = KindSnapshot.objects.filter(cluster=work.cluster, kind=POLICY_REPORTS.full_name)
-    return reports.values_list("completed_at", flat=True).first()
-
-
-def _close(
-    work: CollectionWork,
-    results: "ResultSnapshot",
-    last_seen_at: datetime | None,
-    pks: list[int],
-) -> None:
-    gone = ObservedResult.objects.filter(pk__in=pks)
-    close_findings(
-        work.cluster.pk,
-        pks,
-        closed_at=work.run.started_at,
-        last_seen_at=last_seen_at,
-        passed=[
-            pk
-            for pk, source, policy, namespace, uid in gone.values_list(
-                "pk", "source", "policy", "namespace", "uid"
-            )
-            if results.has_judged((source, policy, namespace), uid)
-        ],
-    )
-
-
-def _turn(work: CollectionWork, last_seen_at: datetime | None, rows: list[ObservedResult]) -> None:
-    turn_findings(
-        work.cluster.pk,
-        {row.pk: row.outcome for row in rows},
-        at=work.run.started_at,
-        last_seen_at=last_seen_at,
+        rows=rows,
+        born=changes.born,
+        before_delete=changes.close,
+        before_update=changes.turn,
     )
 
 
 @dataclass(slots=True)
-class ResultSnapshot:
-    """Everything that one run has read of reports: tallies, and each result that is not a pass."""
+class Findings:
+    """What a run writes down of the findings whose rows it is about to change."""
 
-    tallies: dict[Key, Fields] = field(default_factory=dict)
-    """By (source, policy, namespace)."""
-    rows: dict[Key, Fields] = field(default_factory=dict)
-    """By (source, policy, raw rule, uid)."""
-    _failing: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _judged: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _undated: set[Key] = field(default_factory=set)
+    work: CollectionWork
+    is_judged: Callable[[Key], bool]
+    """Whether the object of a row, by its key, is judged again by the same policy."""
+    _seen_at: datetime | None = field(init=False)
 
-    def add(self, result: Result, tops: Mapping[str, Top]) -> None:
-        """Count one result, and keep it when it is not a pass."""
-        policy = (result.source[:TEXT_LENGTH], result.policy[:TEXT_LENGTH])
-        key = (*policy, result.namespace)
-        tally = self.tallies.setdefault(key, _empty_tally())
-        tally[f"{result.outcome.value}_count"] += 1
-        if result.outcome is not Outcome.SKIP:
-            tally["newest_at"] = _extreme(max, tally["newest_at"], result.at)
-            tally["oldest_at"] = _extreme(min, tally["oldest_at"], result.at)
-            if result.at is None:
-                self._undated.add(key)
-        known = tops.get(result.uid)
-        top = known or Top(result.uid, result.kind, result.name)
-        # A report outlives its workload for a while; it must not stand for one that was not judged yet.
-        if known and top.uid == result.uid and result.kind in REPORTED_KINDS:
-            self._judged[key].add(result.uid)
-        if result.outcome is Outcome.PASS:
-            return
-        fields: Fields = {
-            "rule": result.rule[:TEXT_LENGTH],
-            "outcome": result.outcome.value,
-            "message": result.message,
-            "at": result.at,
-            "kind": result.kind,
-            "namespace": result.namespace,
-            "name": result.name,
-            "top_kind": top.kind,
-            "top_name": top.name,
-            "exceptions": list(result.exceptions),
-        }
-        said = content_hash({**fields, "at": result.at.isoformat() if result.at else None})
-        row_key = (*policy, result.raw_rule[:TEXT_LENGTH], result.uid)
-        self.rows[row_key] = {**fields, "content_hash": said}
-        # Only what the top-level workload itself fails is refused later: results of pods and of ReplicaSets tell
-        # of the past (kyverno-facts 5.39).
-        if result.outcome is not Outcome.SKIP and top.uid == result.uid:
-            self._failing[key].add(result.uid)
+    def __post_init__(self) -> None:
+        self._seen_at = self.work.last_completed(REPORT_KINDS[0])
 
-    def has_judged(self, tally: Key, uid: str) -> bool:
-        """Say whether this policy's reports judge this top-level workload, by (source, policy, namespace)."""
-        return uid in self._judged.get(tally, ())
+    @property
+    def born(self) -> Fields:
+        return {"first_seen_at": self.work.run.started_at}
 
-    def finished_tallies(self) -> dict[Key, Fields]:
-        """Complete the tallies with the numbers of failing and of judged workloads."""
-        for key, tally in self.tallies.items():
-            tally["failing_workload_count"] = len(self._failing[key])
-            tally["judged_workload_count"] = len(self._judged[key])
-            if key in self._undated:
-                tally["oldest_at"] = None
-        return self.tallies
+    def close(self, gone: Mapping[int, Key]) -> None:
+        close_findings(
+            self.work.cluster.pk,
+            list(gone),
+            closed_at=self.work.run.started_at,
+            last_seen_at=self._seen_at,
+            passed=[pk for pk, key in gone.items() if self.is_judged(key)],
+        )
+
+    def turn(self, rows: Sequence[Fields]) -> None:
+        turn_findings(
+            self.work.cluster.pk,
+            {row["id"]: row["outcome"] for row in rows},
+            at=self.work.run.started_at,
+            last_seen_at=self._seen_at,
+        )
 
 
-def _empty_tally() -> Fields:
-    counts = {f"{outcome.value}_count": 0 for outcome in Outcome}
-    workloads = {"failing_workload_count": 0, "judged_workload_count": 0}
-    return {**counts, **workloads, "newest_at": None, "oldest_at": None}
+def _judges(
+    parts: Sequence[Part], key: Key, counted: Mapping[str, str], tops: Mapping[str, Top]
+) -> bool:
+    """Say whether reports still judge the object of a row's key by its policy, and it is a top-level workload."""
+    if not parts or standing_of(key[3], tops.get(key[3])) is not Standing.TOP:
+        return False
+    return any(
+        (e.source[:TEXT_LENGTH], e.policy[:TEXT_LENGTH]) == key[:2] for e in told_of(parts, counted)
+    )
 
 
-def _extreme(choose: Any, one: datetime | None, other: datetime | None) -> datetime | None:
-    known = [at for at in (one, other) if at is not None]
-    return choose(known) if known else None
+def store_origins(
+    work: CollectionWork,
+    origins: Mapping[Origin, int],
+    counted: Mapping[str, str],
+) -> None:
+    """Note which groups of the report API the results of each source stand in, and which of them counts."""
+    replace_rows(
+        ReportOrigin,
+        scope=work.scope,
+        key=("group", "source"),
+        compared=("newest_at", "is_counted"),
+        rows={
+            (group, source): {
+                "newest_at": at_of(seconds),
+                "is_counted": counted[source] == group,
+            }
+            for (group, source), seconds in origins.items()
+        },
+    )
+
+
+def origins_of(parts: Iterable[Part]) -> dict[Origin, int]:
+    """Give for each source in each group when its newest result was made, in seconds since 1970; 0 is unknown."""
+    found: dict[Origin, int] = {}
+    for part in parts:
+        group = part.group
+        for entry in part.entries:
+            origin = (group, entry.source[:TEXT_LENGTH])
+            found[origin] = max(found.get(origin, 0), entry.seconds)
+    return found
+
+
+def counted_groups(origins: Mapping[Origin, int]) -> dict[str, str]:
+    """Choose for each source the group that counts: the one with the newest result (kyverno-facts 5.6, 5.7)."""
+    chosen: dict[str, str] = {}
+    for (group, source), seconds in sorted(origins.items()):
+        known = chosen.get(source)
+        if known is None or seconds > origins[known, source]:
+            chosen[source] = group
+    return chosen
+
+
+def told_of(parts: Sequence[Part], counted: Mapping[str, str]) -> Entries:
+    """Give what counts of everything that reports say about one object."""
+    told = []
+    for part in parts:
+        group = part.group
+        told.append(
+            tuple(
+                entry
+                for entry in part.entries
+                if counted.get(entry.source[:TEXT_LENGTH], group) == group
+            )
+        )
+    return told[0] if len(told) == 1 else newest(told)
+
+
+def standing_of(uid: str, top: Top | None) -> Standing:
+    if top is None:
+        return Standing.UNKNOWN
+    return Standing.TOP if top.uid == uid else Standing.OWNED
+
+
+def tally_rows(
+    tallies: Mapping[TallyKey, Sequence[int]], times: Mapping[TallyKey, Times]
+) -> dict[Key, Fields]:
+    """Make the rows of ResultTally, by source, policy and namespace."""
+    return {
+        key: {**dict(zip(COLUMNS, numbers, strict=True)), **time_fields(times.get(key) or Times())}
+        for key, numbers in tallies.items()
+    }
+
+
+def time_fields(times: Times) -> Fields:
+    return {
+        "newest_at": at_of(times.newest),
+        "oldest_at": at_of(times.oldest) if times.is_whole else None,
+    }
+
+
+def part_fields(part: Part, standing: Standing) -> Fields:
+    """Make the columns of a ReportPart, but for its key."""
+    return {
+        "kind": part.subject.kind,
+        "namespace": part.subject.namespace,
+        "name": part.subject.name,
+        "body": part.body,
+        "content_hash": part.content_hash,
+        "standing": standing.value,
+    }

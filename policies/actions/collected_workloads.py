@@ -23,7 +23,7 @@ from policies.domain.engines import (
 )
 from policies.domain.objects import STRUCT_BY_KIND, Controller, WorkloadKind
 from policies.domain.ownership import Top
-from policies.models import ObservedWorkload, PostureTally
+from policies.models import ObservedWorkload, PostureTally, SeenObject
 
 BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
     WorkloadKind.DEPLOYMENT: frozenset({WorkloadKind.REPLICA_SET, WorkloadKind.POD}),
@@ -34,6 +34,8 @@ BELOW: dict[WorkloadKind, frozenset[WorkloadKind]] = {
 """What a kind may own; all others own pods. While an owner is unknown, what it owns would look like a workload of
 its own."""
 
+MIRROR_COLUMNS = ("content_hash", "top_uid")
+"""Of a SeenObject: when these are as before, the object is."""
 _COMPONENTS = frozenset(map(str, Component))
 
 
@@ -82,19 +84,25 @@ def store_workloads(
     work: CollectionWork, snapshot: Snapshot, tops: Mapping[str, Top], panel: Panel
 ) -> None:
     """Replace the workloads of each kind that was read to its end, and the tallies when all were."""
-    by_kind: dict[str, dict[Key, Fields]] = {kind.value: {} for kind in WorkloadKind}
-    for key, fields in snapshot.rows(tops, _known_pod_counts(work, snapshot)).items():
-        kind = fields.pop("kind")
-        by_kind[kind][key] = fields
+    rows = _by_kind(snapshot.rows(tops, _known_pod_counts(work, snapshot)))
+    mirrored = _by_kind(snapshot.mirror_rows(tops))
     whole = [r for r in WORKLOADS if WorkloadKind(r.kind) not in snapshot.missing_kinds]
     for resource in whole:
+        scope: Fields = {**work.scope, "kind": resource.kind}
         work.hold(timezone.now())
         replace_rows(
             ObservedWorkload,
-            scope={**work.scope, "kind": resource.kind},
+            scope=scope,
             key=("uid",),
             compared=("content_hash",),
-            rows=by_kind[resource.kind],
+            rows=rows[resource.kind],
+        )
+        replace_rows(
+            SeenObject,
+            scope=scope,
+            key=("uid",),
+            compared=MIRROR_COLUMNS,
+            rows=mirrored[resource.kind],
         )
     if snapshot.is_whole:
         replace_rows(
@@ -106,6 +114,13 @@ def store_workloads(
         )
     for resource in whole:
         work.mark(resource)
+
+
+def _by_kind(rows: Mapping[Key, Fields]) -> dict[str, dict[Key, Fields]]:
+    by_kind: dict[str, dict[Key, Fields]] = {kind.value: {} for kind in WorkloadKind}
+    for key, fields in rows.items():
+        by_kind[fields.pop("kind")][key] = fields
+    return by_kind
 
 
 def _known_pod_counts(work: CollectionWork, snapshot: Snapshot) -> Mapping[str, int] | None:

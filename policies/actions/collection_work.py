@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from policies.actions.reading import Problems, read_items
+from policies.actions.reading import Problems, read_list
 from policies.actions.storing import Fields
 from policies.cluster.errors import (
     ClusterError,
@@ -31,6 +31,17 @@ class RunLost(Exception):
     """This run was given up for lost meanwhile, and another one may be at it: nothing more is written."""
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """What a catch-up came to."""
+
+    change_count: int
+    tallies: frozenset[tuple[str, str, str]]
+    """Those of results that are others now, by source, policy and namespace."""
+    is_everything: bool
+    """False when the cluster had more to say than there was time for."""
+
+
 @dataclass(slots=True)
 class CollectionWork:
     """One run under way."""
@@ -42,8 +53,12 @@ class CollectionWork:
     counts: dict[str, int] = field(default_factory=dict)
     failures: dict[str, ClusterError] = field(default_factory=dict)
     """Why a kind was not read to its end, by its name."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """The version of each list that was read to its end, by the kind's name; empty where the server gives none."""
     unserved_kinds: set[str] = field(default_factory=set)
     stored_kinds: list[str] = field(default_factory=list)
+    caught_up: CaughtUp | None = None
+    """What a catch-up came to; None for a full run."""
     broken_by: ClusterError | None = None
     """What cut the way to the cluster; the kinds after it were not asked for."""
 
@@ -70,8 +85,7 @@ class CollectionWork:
         try:
             if self.broken_by is not None:
                 raise self.broken_by
-            found = read_items(self.gateway, resource, decode, self.problems, on_page=self.beat)
-            items = list(found)
+            read = read_list(self.gateway, resource, decode, self.problems, on_page=self.beat)
         except NotFound:
             self.unserved_kinds.add(name)
             return []
@@ -81,11 +95,21 @@ class CollectionWork:
             self.failures[name] = error
             self.mark_failed(resource, error.message)
             return None
-        self.counts[name] = len(items)
-        return items
+        self.counts[name] = len(read.items)
+        self.versions[name] = read.resource_version
+        return read.items
+
+    def last_completed(self, resource: Resource) -> datetime | None:
+        """Say when the read began that this kind's rows are of; None when there was none."""
+        rows = KindSnapshot.objects.filter(cluster=self.cluster, kind=resource.full_name)
+        return rows.values_list("completed_at", flat=True).first()
+
+    def forget_versions(self) -> None:
+        """Let no catch-up go on from here until every kind is stored: rows of two runs may stand side by side."""
+        KindSnapshot.objects.filter(cluster=self.cluster).update(resource_version="")
 
     def mark(self, resource: Resource) -> None:
-        """Note that this kind's rows are those of this run."""
+        """Note that this kind's rows are those of this run, which listed it."""
         name = resource.full_name
         KindSnapshot.objects.update_or_create(
             cluster=self.cluster,
@@ -93,6 +117,8 @@ class CollectionWork:
             defaults={
                 "run": self.run,
                 "completed_at": self.run.started_at,
+                "listed_at": self.run.started_at,
+                "version": resource.version,
                 "object_count": self.counts.get(name, 0),
                 "served": name not in self.unserved_kinds,
                 "failed_at": None,
@@ -100,6 +126,13 @@ class CollectionWork:
             },
         )
         self.stored_kinds.append(name)
+
+    def release_versions(self) -> None:
+        """Let the next catch-up go on from what this run has listed."""
+        for name, version in self.versions.items():
+            KindSnapshot.objects.filter(
+                cluster=self.cluster, kind=name, run=self.run, failure=""
+            ).update(resource_version=version)
 
     def mark_failed(self, resource: Resource, message: str) -> None:
         """Note why this kind was not read to its end; its rows stay those of before."""

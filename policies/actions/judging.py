@@ -1,9 +1,10 @@
 """Judge the objects of one collection run, each by every judge of its cluster, and keep of it what rows need."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from policies.actions.mirror import HELM_RELEASE, pack
 from policies.actions.storing import Fields
 from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.inventory import (
@@ -20,7 +21,6 @@ from policies.domain.posture.pods import API_VERSION, pod_parts
 
 SCHEDULE_LENGTH = 100
 """Kubernetes sets no limit."""
-HELM_RELEASE = "meta.helm.sh/release-name"
 _OWNERS = frozenset((API_VERSION[kind], kind.value) for kind in WorkloadKind)
 
 Fault = tuple[str, str, str]
@@ -53,6 +53,8 @@ class Seen:
     """The Localhost profiles that its containers ask for."""
     placement: Placement = ANYWHERE
     """Where its pods may run; only read where it names a profile."""
+    body: bytes = b""
+    """What was judged, packed."""
     is_idle_revision: bool = False
     """An old ReplicaSet kept for a rollback of its Deployment: nothing will start from it."""
 
@@ -81,34 +83,44 @@ class Panel:
     facts: ClusterFacts = TYPICAL
     _of_tops: dict[str, frozenset[Fault]] = field(default_factory=dict)
     """The faults of its top-level workload, by uid of each object that was seen."""
+    _heard: dict[tuple[WorkloadKind, str, bytes], "_Heard"] = field(default_factory=dict)
+    """By kind, namespace and content: the pods of one owner are alike, and judged once."""
+
+    def afresh(self) -> "Panel":
+        """The same judges, who remember what they said, before other objects."""
+        return Panel(self.judges, self.facts, _heard=self._heard)
 
     def see(self, kind: WorkloadKind, workload: Workload) -> Seen:
         """Judge one object and keep what matters. Raises UnreadablePodSpec."""
-        heard = tuple(self._hear(kind, workload))
-        judgements = tuple(judgement for judgement, _ in heard)
-        posture = heard[0][1]
         meta = workload.metadata
+        body = pack(workload)
+        key = (kind, meta.namespace, body)
+        heard = self._heard.get(key)
+        if heard is None:
+            heard = self._heard[key] = self._hear(kind, workload)
         controller_uid = _controller_uid(workload)
         is_idle = _is_idle_revision(kind, workload)
         inherited = self._of_tops.get(controller_uid)
-        own = faults_of(judgements)
+        own = heard.faults
         self._of_tops[meta.uid] = own if inherited is None else inherited
         adds = inherited is None or (not is_idle and not own <= inherited)
-        named = references_of(posture.containers)
         return Seen(
             kind=kind,
             uid=meta.uid,
             namespace=meta.namespace,
             name=meta.name,
             controller_uid=controller_uid,
-            judgements=judgements if adds else _without_findings(judgements),
-            fields=_fields(kind, workload, posture, judgements) if adds else {},
-            named=named,
-            placement=placement_of(kind, pod_parts(workload)[1]) if named else ANYWHERE,
+            judgements=heard.judgements if adds else heard.silent,
+            fields={**_fields(kind, workload, heard.judgements), **heard.fields} if adds else {},
+            named=heard.named,
+            placement=heard.placement,
+            body=body,
             is_idle_revision=is_idle,
         )
 
-    def _hear(self, kind: WorkloadKind, workload: Workload) -> Iterator[tuple[Judgement, Posture]]:
+    def _hear(self, kind: WorkloadKind, workload: Workload) -> "_Heard":
+        judgements: list[Judgement] = []
+        postures: list[Posture] = []
         for judge in (BASE_JUDGE, *(j for j in self.judges if not j.is_plain)):
             posture = assess(
                 kind,
@@ -117,17 +129,36 @@ class Panel:
                 facts=self.facts,
                 mechanisms=judge.mechanisms,
             )
-            yield Judgement(judge, posture.applicable, posture.findings), posture
+            judgements.append(Judgement(judge, posture.applicable, posture.findings))
+            postures.append(posture)
+        named = references_of(postures[0].containers)
+        return _Heard(
+            judgements=tuple(judgements),
+            silent=tuple(Judgement(j.judge, j.applicable, ()) for j in judgements),
+            faults=faults_of(judgements),
+            named=named,
+            placement=placement_of(kind, pod_parts(workload)[1]) if named else ANYWHERE,
+            fields=_judged_fields(postures[0], judgements),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What all judges say of one content, whichever objects have it."""
+
+    judgements: tuple[Judgement, ...]
+    silent: tuple[Judgement, ...]
+    """The same without findings, for whoever inherits them."""
+    faults: frozenset[Fault]
+    named: tuple[Named, ...]
+    placement: Placement
+    fields: Fields
 
 
 def panel_of(judges: Iterable[Judge], facts: ClusterFacts) -> Panel:
     """Seat the judges of some variants beside those that are heard everywhere."""
     by_key = {judge.key: judge for judge in (BASE_JUDGE, *usual_judges(), *judges)}
     return Panel(tuple(by_key[key] for key in sorted(by_key)), facts)
-
-
-def _without_findings(judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
-    return tuple(Judgement(j.judge, j.applicable, ()) for j in judgements)
 
 
 def _controller_uid(workload: Workload) -> str:
@@ -147,9 +178,7 @@ def _is_idle_revision(kind: WorkloadKind, workload: Workload) -> bool:
     )
 
 
-def _fields(
-    kind: WorkloadKind, workload: Workload, posture: Posture, judgements: tuple[Judgement, ...]
-) -> Fields:
+def _fields(kind: WorkloadKind, workload: Workload, judgements: Sequence[Judgement]) -> Fields:
     meta = workload.metadata
     spec = getattr(workload, "spec", None)
     return {
@@ -159,13 +188,18 @@ def _fields(
         else "",
         "is_suspended": bool(getattr(spec, "suspend", False)),
         "helm_release": (meta.annotations or {}).get(HELM_RELEASE, "")[:63],
+        "patches": dict(_patches(kind, workload, judgements)),
+    }
+
+
+def _judged_fields(posture: Posture, judgements: Sequence[Judgement]) -> Fields:
+    return {
         "is_applicable": posture.applicable,
         "exempt_from": [j.judge.tag for j in judgements if posture.applicable and not j.applicable],
         "containers": [asdict(c) for c in posture.containers],
         "hardening": [asdict(weakness) for weakness in posture.hardening],
         "findings": [_finding(j.judge, f) for j in judgements for f in j.findings],
         "finding_count": sum(len(j.findings) for j in judgements),
-        "patches": dict(_patches(kind, workload, judgements)),
     }
 
 
@@ -175,7 +209,7 @@ def _finding(judge: Judge, finding: Finding) -> dict[str, Any]:
 
 
 def _patches(
-    kind: WorkloadKind, workload: Workload, judgements: tuple[Judgement, ...]
+    kind: WorkloadKind, workload: Workload, judgements: Sequence[Judgement]
 ) -> Iterator[tuple[str, str]]:
     """Yield patches: one a control of the base judge, so that any of its controls may be chosen, one a judge else."""
     for judgement in judgements:

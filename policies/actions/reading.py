@@ -5,9 +5,9 @@ An item that cannot be decoded is named and skipped; a page that cannot be read 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -51,25 +51,41 @@ class Problems:
             self.named.append({"kind": resource.full_name, "object": name, "reason": reason})
 
 
-def read_items(
+@dataclass(frozen=True, slots=True)
+class ReadList(Generic[S]):
+    """One kind, read to its last page."""
+
+    items: list[S]
+    resource_version: str
+    """Where a watch goes on; empty when the server gives no version."""
+
+
+def read_list(
     gateway: Gateway,
     resource: Resource,
     decode: Callable[[bytes], S],
     problems: Problems,
     *,
     on_page: Callable[[], None],
-) -> Iterator[S]:
-    """Yield each object of one kind; the list is complete when the iterator ends by itself.
-
-    Raises ClusterError when a page cannot be read.
-    """
+) -> ReadList[S]:
+    """Read each object of one kind. Raises ClusterError when a page cannot be read."""
+    items: list[S] = []
+    version = ""
     for page in gateway.pages(resource):
+        # The first page's: what changes while the others are read is told by the watch once more.
+        version = version or page.resource_version
         for item in page.items:
             try:
-                yield decode(item)
+                items.append(decode(printable(item)))
             except (msgspec.MsgspecError, ValueError) as error:
                 problems.add(resource, item, str(error))
         on_page()
+    return ReadList(items, version)
+
+
+def printable(item: bytes) -> bytes:
+    """Put a sign that every database can hold in the place of NUL."""
+    return item.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in item else item
 
 
 def _head(item: bytes) -> _Named:

@@ -1,10 +1,11 @@
 """The workloads that one collection run has read, kept small: one light record an object, findings where there are some."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from policies.actions.judging import Seen
+from policies.actions.mirror import body_hash
 from policies.actions.storing import Fields, Key, content_hash
 from policies.domain.judges import Judge
 from policies.domain.objects import WorkloadKind
@@ -45,6 +46,10 @@ class Snapshot:
         """Map the uid of each object to its top-level workload."""
         return resolve_tops(Owned(s.uid, s.kind.value, s.name, s.controller_uid) for s in self.seen)
 
+    def part(self, uids: Collection[str]) -> "Snapshot":
+        """Give what was read of some objects: whole trees, or their rows would be wrong."""
+        return Snapshot(seen=[seen for seen in self.seen if seen.uid in uids])
+
     def rows(
         self, tops: Mapping[str, Top], known_pods: Mapping[str, int] | None = None
     ) -> dict[Key, Fields]:
@@ -72,6 +77,21 @@ class Snapshot:
             }
             rows[(seen.uid,)] = {**fields, "content_hash": content_hash(fields)}
         return rows
+
+    def mirror_rows(self, tops: Mapping[str, Top]) -> dict[Key, Fields]:
+        """Make the rows of SeenObject by uid: everything that was read."""
+        return {
+            (seen.uid,): {
+                "kind": seen.kind.value,
+                "namespace": seen.namespace,
+                "name": seen.name,
+                "controller_uid": seen.controller_uid,
+                "top_uid": tops[seen.uid].uid,
+                "body": seen.body,
+                "content_hash": body_hash(seen.body),
+            }
+            for seen in self.seen
+        }
 
     def posture_tallies(
         self, tops: Mapping[str, Top], judges: tuple[Judge, ...]

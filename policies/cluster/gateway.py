@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from policies.cluster.errors import ClusterError
+
 _MINOR = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})(?![^.])")
 
 Manifest = dict[str, Any]
@@ -72,6 +74,10 @@ KYVERNO_EXCEPTIONS = Resource("kyverno.io", "v2", "policyexceptions", "PolicyExc
 CEL_EXCEPTIONS = Resource("policies.kyverno.io", "v1", "policyexceptions", "PolicyException")
 EXCEPTION_KINDS = (KYVERNO_EXCEPTIONS, CEL_EXCEPTIONS)
 """Kyverno's two kinds of exceptions; only the group tells them apart."""
+OPEN_REPORTS = Resource("openreports.io", "v1alpha1", "reports", "Report")
+OPEN_CLUSTER_REPORTS = Resource(
+    "openreports.io", "v1alpha1", "clusterreports", "ClusterReport", namespaced=False
+)
 POLICY_REPORTS = Resource("wgpolicyk8s.io", "v1alpha2", "policyreports", "PolicyReport")
 CLUSTER_POLICY_REPORTS = Resource(
     "wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", namespaced=False
@@ -144,6 +150,36 @@ class Page:
     """True when no page follows. A list is complete only when its last page was read."""
 
 
+class ChangeKind(StrEnum):
+    """What a watch says of one object, or of the watch itself."""
+
+    PUT = "put"
+    """It was made, or it changed."""
+    REMOVED = "removed"
+    BOOKMARK = "bookmark"
+    """Nothing happened up to this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event of a watch."""
+
+    resource: Resource
+    kind: ChangeKind
+    resource_version: str
+    """Where a later watch of this resource goes on."""
+    item: bytes = b""
+    """The object as raw JSON; for REMOVED as it was last. Empty for a BOOKMARK."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEnded:
+    """Why one kind cannot be followed any further: `Gone` means that it must be listed again."""
+
+    resource: Resource
+    error: ClusterError
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """What a gateway has moved since it was opened."""
@@ -206,6 +242,17 @@ class Gateway(Protocol):
         Raises:
             NotFound: the resource is not served.
             Gone: the continue token expired midway; the caller starts the list again.
+        """
+        ...
+
+    def changes(
+        self, since: Mapping[Resource, str], *, limit_seconds: float
+    ) -> Iterator[Change | WatchEnded]:
+        """Yield what happened to these kinds since the version that stands beside each, until no more is at hand.
+
+        All kinds are asked at once. The iterator ends when the server has nothing further to say for the moment, or
+        after `limit_seconds`; either way the next call goes on from the last version of each kind. A kind that
+        cannot be followed gets one WatchEnded, and the others go on. Changes of one kind come in their order.
         """
         ...
 

@@ -11,15 +11,18 @@ from policies.cluster.errors import Invalid, Malformed, NotFound
 from policies.cluster.gateway import (
     PODS,
     Answer,
+    Change,
     Manifest,
     Page,
     Resource,
     ServerVersion,
     Traffic,
     Verb,
+    WatchEnded,
     Write,
 )
 from policies.cluster.transport import Transport
+from policies.cluster.watching import watch_all
 
 FIELD_MANAGER = "secprof"
 
@@ -111,6 +114,14 @@ class KubernetesGateway:
             )
             if not following:
                 return
+
+    def changes(
+        self, since: Mapping[Resource, str], *, limit_seconds: float
+    ) -> Iterator[Change | WatchEnded]:
+        asked = {
+            resource: (_collection(resource, ""), version) for resource, version in since.items()
+        }
+        return watch_all(self._transport, asked, limit_seconds=limit_seconds)
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         reply = self._transport.read(_object(resource, name, namespace))

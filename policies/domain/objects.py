@@ -23,8 +23,11 @@ class WorkloadKind(StrEnum):
     CRON_JOB = "CronJob"
 
 
-class _Read(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What every record read from a cluster shares: camel-case names, no tracking by the collector."""
+class _Read(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """What every record read from a cluster shares: camel-case names, no tracking by the collector.
+
+    Written again, as a mirror keeps it, a record says only what differs from the defaults.
+    """
 
 
 class OwnerReference(_Read, frozen=True, gc=False, rename="camel"):
@@ -229,7 +232,7 @@ class ReportTimestamp(_Read, frozen=True, gc=False, rename="camel"):
 
 
 class ReportResult(_Read, frozen=True, gc=False, rename="camel"):
-    """One entry of a PolicyReport's `results` (wgpolicyk8s.io/v1alpha2)."""
+    """One entry of a report's `results`; both groups name the fields alike (kyverno-facts 5.2, 5.4)."""
 
     policy: str
     rule: str = ""
@@ -239,12 +242,16 @@ class ReportResult(_Read, frozen=True, gc=False, rename="camel"):
     severity: str = ""
     timestamp: ReportTimestamp | None = None
     properties: dict[str, str] | None = None
+    resources: tuple[ReportScope, ...] | None = None
+    """The objects, where the report has no scope: Kyverno does not fill it, other producers do."""
 
 
 class PolicyReport(_Read, frozen=True, gc=False, rename="camel"):
-    """A PolicyReport or ClusterPolicyReport."""
+    """A PolicyReport or ClusterPolicyReport, or in openreports.io a Report or ClusterReport."""
 
     metadata: ObjectMeta
+    source: str = ""
+    """Of results that name none; in openreports.io only."""
     scope: ReportScope | None = None
     results: tuple[ReportResult, ...] | None = None
 

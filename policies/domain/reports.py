@@ -1,13 +1,19 @@
-"""Reads one PolicyReport into results. What a result means for a namespace is decided in `readiness`."""
+"""Reads one report into what it says of each object. What a result means for a namespace is decided in `readiness`."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from policies.domain.objects import PolicyReport, ReportResult, ReportScope, ReportTimestamp
+import msgspec
+
+from policies.domain.objects import PolicyReport, ReportResult, ReportScope
 
 # Longest first: Kyverno names the rules that it derives for CronJobs with both words.
 _AUTOGEN_PREFIXES = ("autogen-cronjob-", "autogen-")
+_LATEST_SECOND = 253402300799
+"""The last second of the year 9999: no date lies beyond it."""
 
 
 class MalformedReport(ValueError):
@@ -24,38 +30,84 @@ class Outcome(StrEnum):
     SKIP = "skip"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One rule's word on one object."""
+_WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.WARN, Outcome.PASS, Outcome.SKIP)
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+_RANK = {outcome.value: -rank for rank, outcome in enumerate(_WORST_FIRST)}
+
+
+class Subject(NamedTuple):
+    """The object that results are about; empty where the report does not say."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def key(self) -> str:
+        """The uid; where there is none, a hash of everything else, which is no uid."""
+        if self.uid:
+            return self.uid
+        said = "\0".join((self.kind, self.namespace, self.name)).encode()
+        return f"unnamed-{hashlib.blake2b(said, digest_size=16).hexdigest()}"
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One rule's word on one object, as small as it can be kept."""
 
     source: str
     """The engine that judged: `kyverno`, `KyvernoValidatingPolicy`, … or another producer."""
     policy: str
-    rule: str
-    """Without the prefix of a derived rule; empty for a ValidatingPolicy."""
     raw_rule: str
-    outcome: Outcome
-    message: str
-    at: datetime | None
-    """When it was judged, to the second, in UTC; None when the report does not say."""
-    kind: str
-    """Of the object, as are the next three; empty when the report has no scope."""
-    namespace: str
-    name: str
-    uid: str
+    """As the report has it, the prefix of a derived rule included; empty for a ValidatingPolicy."""
+    outcome: str
+    seconds: int
+    """When it was judged, since 1970 in UTC; 0 when the report does not say."""
+    message: str = ""
+    """Empty for a pass, which nobody reads."""
     exceptions: tuple[str, ...] = ()
     """Names, without their namespace, of the exceptions that made this a skip; empty for any other skip."""
 
+    @property
+    def rule(self) -> str:
+        return fold_rule(self.raw_rule)
 
-def read_results(report: PolicyReport) -> tuple[Result, ...]:
-    """Read every result of a report, in its order.
+    @property
+    def at(self) -> datetime | None:
+        return datetime.fromtimestamp(self.seconds, tz=UTC) if self.seconds else None
 
-    Raises:
-        MalformedReport: an outcome or a time is none.
+
+Entries = tuple[Entry, ...]
+
+
+def read_parts(report: PolicyReport) -> Mapping[Subject, Entries]:
+    """Read what a report says of each object: one object in its scope, or those that each result names.
+
+    A rule that is told more than once about the same object counts once, by its newest result: some producers
+    append. Raises MalformedReport when an outcome or a time is none.
     """
-    scope = report.scope or ReportScope()
-    namespace = scope.namespace or report.metadata.namespace
-    return tuple(_result(result, scope, namespace) for result in report.results or ())
+    scope = _subject(report.scope or ReportScope(), report.metadata.namespace)
+    parts: dict[Subject, list[Entry]] = {}
+    for result in report.results or ():
+        entry = _entry(result, result.source or report.source)
+        if not result.resources:
+            parts.setdefault(scope, []).append(entry)
+            continue
+        for reference in result.resources:
+            subject = _subject(reference, report.metadata.namespace)
+            parts.setdefault(subject, []).append(entry)
+    return {subject: newest([entries]) for subject, entries in parts.items()}
+
+
+def newest(told: Iterable[Iterable[Entry]]) -> Entries:
+    """Keep of several reports on one object the newest word of each rule; of two at once the worse one."""
+    kept: dict[tuple[str, str, str], Entry] = {}
+    for entries in told:
+        for entry in entries:
+            known = kept.setdefault((entry.source, entry.policy, entry.raw_rule), entry)
+            if known is not entry and _weight(entry) > _weight(known):
+                kept[entry.source, entry.policy, entry.raw_rule] = entry
+    return tuple(kept.values())
 
 
 def fold_rule(rule: str) -> str:
@@ -66,20 +118,27 @@ def fold_rule(rule: str) -> str:
     return rule
 
 
-def _result(result: ReportResult, scope: ReportScope, namespace: str) -> Result:
-    return Result(
-        source=result.source,
-        policy=result.policy,
-        rule=fold_rule(result.rule),
-        raw_rule=result.rule,
-        outcome=_outcome(result),
-        message=result.message,
-        at=_at(result.timestamp),
-        kind=scope.kind,
-        namespace=namespace,
-        name=scope.name,
-        uid=scope.uid,
-        exceptions=_exceptions(result),
+def _weight(entry: Entry) -> tuple[int, int, str]:
+    return entry.seconds, _RANK[entry.outcome], entry.message
+
+
+def _subject(scope: ReportScope, namespace: str) -> Subject:
+    return Subject(scope.kind, scope.namespace or namespace, scope.name, scope.uid)
+
+
+def _entry(result: ReportResult, source: str) -> Entry:
+    outcome = result.result
+    if outcome not in _OUTCOMES:
+        raise MalformedReport(
+            f"Policy {result.policy!r} has the outcome {outcome!r}, which is none."
+        )
+    seconds = result.timestamp.seconds if result.timestamp else 0
+    if not 0 <= seconds <= _LATEST_SECOND:
+        raise MalformedReport(f"{seconds} is not a time.")
+    if outcome == "pass":
+        return Entry(source, result.policy, result.rule, outcome, seconds)
+    return Entry(
+        source, result.policy, result.rule, outcome, seconds, result.message, _exceptions(result)
     )
 
 
@@ -92,21 +151,3 @@ def _exceptions(result: ReportResult) -> tuple[str, ...]:
         return ()
     named = (result.properties or {}).get("exceptions", "")
     return tuple(name.strip() for name in named.split(",") if name.strip())
-
-
-def _outcome(result: ReportResult) -> Outcome:
-    try:
-        return Outcome(result.result)
-    except ValueError:
-        raise MalformedReport(
-            f"Policy {result.policy!r} has the outcome {result.result!r}, which is none."
-        ) from None
-
-
-def _at(timestamp: ReportTimestamp | None) -> datetime | None:
-    if timestamp is None or timestamp.seconds == 0:
-        return None
-    try:
-        return datetime.fromtimestamp(timestamp.seconds, tz=UTC)
-    except (OverflowError, ValueError, OSError):
-        raise MalformedReport(f"{timestamp.seconds} is not a time.") from None

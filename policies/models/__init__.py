@@ -2,7 +2,7 @@
 
 from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
-from policies.models.collection import CollectionRun, KindSnapshot
+from policies.models.collection import ClusterTraffic, CollectionRun, KindSnapshot
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
@@ -16,6 +16,7 @@ from policies.models.inventory import (
     ObservedProfileStatus,
     ReferencedProfile,
 )
+from policies.models.mirror import ReportOrigin, ReportPart, SeenObject
 from policies.models.observed import (
     ObservedNamespace,
     ObservedPolicy,
@@ -40,6 +41,7 @@ __all__ = [
     "AuditEvent",
     "ClosedFinding",
     "Cluster",
+    "ClusterTraffic",
     "CollectedDay",
     "CollectionRun",
     "DailyTally",
@@ -70,9 +72,12 @@ __all__ = [
     "ReferencedProfile",
     "Rehearsal",
     "RehearsedWorkload",
+    "ReportOrigin",
+    "ReportPart",
     "ResultTally",
     "Rollout",
     "RolloutStep",
+    "SeenObject",
     "Stage",
     "TrailCheck",
     "TrailHead",

@@ -17,7 +17,6 @@ from policies.domain.library import (
 )
 from policies.domain.objects import PolicyReport, WorkloadKind
 from policies.domain.parameters import Parameters
-from policies.domain.reports import Result, read_results
 from tests.contract.planes import (
     STRATEGIC_PATCH,
     Manifest,
@@ -27,6 +26,7 @@ from tests.contract.planes import (
     object_path,
     path_of,
 )
+from tests.reports import Result, read_results
 from tests.unit.domain.seccomp_cases import RD, UN, container, pod, wrapped
 
 BAD_SPEC = pod(container("c", UN))

@@ -27,11 +27,12 @@ from policies.domain.exemptions import Exemption, WorkloadName
 from policies.domain.identities import fits, pattern_of
 from policies.domain.library import Target, VariantSpec, compile_objects, judged_by
 from policies.domain.objects import PolicyReport, WorkloadKind
-from policies.domain.reports import Outcome, read_results
+from policies.domain.reports import Outcome
 from sandbox.kinds import resource_of
 from tests.contract.clusters import Cluster, refused
 from tests.contract.planes import eventually
 from tests.contract.words import denial, warnings
+from tests.reports import read_results
 from tests.unit.domain.exception_cases import COVERED, NEIGHBOURS, named
 from tests.unit.domain.seccomp_cases import container, pod, wrapped
 

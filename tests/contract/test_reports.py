@@ -19,10 +19,11 @@ from policies.domain.library import (
 )
 from policies.domain.objects import PolicyReport, WorkloadKind
 from policies.domain.parameters import Parameters
-from policies.domain.reports import Outcome, read_results
+from policies.domain.reports import Outcome
 from tests.contract.clusters import Cluster, own_name
 from tests.contract.planes import eventually
 from tests.contract.words import failures, rule_name
+from tests.reports import read_results
 from tests.unit.domain.seccomp_cases import LH, RD, UN, container, pod, wrapped
 
 C1, C2 = Control.REQUIRE_SECCOMP, Control.DENY_UNCONFINED_SECCOMP

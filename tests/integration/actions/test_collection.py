@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from policies.actions import collection
+from policies.actions import collection, storing
 from policies.actions.collection_work import HEARTBEAT_EVERY
 from policies.actions.errors import Busy
 from policies.cluster.errors import Forbidden
@@ -27,7 +28,9 @@ from policies.models import (
     ObservedResult,
     ObservedWorkload,
     PostureTally,
+    ReportPart,
     ResultTally,
+    SeenObject,
 )
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
@@ -43,7 +46,9 @@ OBSERVED = (
     ObservedResult,
     ObservedWorkload,
     PostureTally,
+    ReportPart,
     ResultTally,
+    SeenObject,
 )
 
 
@@ -62,9 +67,15 @@ def run_alone(world: SandboxWorld) -> CollectionRun:
 def written_tables() -> Iterator[set[str]]:
     """Name the tables that are written to meanwhile."""
     tables: set[str] = set()
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    change = storing.change_rows
+
+    def noting(model: type[Model], **changes: Any) -> None:
+        if changes["gone"] or changes["changed"] or changes["new"]:
+            tables.add(model._meta.db_table)
+        change(model, **changes)
+
+    with CaptureQueriesContext(connection) as captured, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(storing, "change_rows", noting)
         yield tables
     names = {model._meta.db_table for model in OBSERVED}
     for query in captured.captured_queries:
@@ -105,7 +116,11 @@ def test_collect_after_a_change_writes_only_what_changed(world: SandboxWorld) ->
     with written_tables() as tables:
         run_alone(world)
 
-    assert tables == {"policies_observedworkload", "policies_posturetally"}
+    assert tables == {
+        "policies_observedworkload",
+        "policies_posturetally",
+        "policies_seenobject",
+    }
 
 
 def test_broken_page_ends_partial_and_keeps_the_rows_of_before(

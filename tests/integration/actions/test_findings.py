@@ -1,8 +1,10 @@
 """Findings over time: when each began, and how it ended."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from django.db.models import Model
 
 from policies.actions import storing
 from policies.cluster.gateway import CLUSTER_POLICIES, DEPLOYMENTS, POLICY_REPORTS
@@ -170,11 +172,15 @@ def test_run_that_dies_between_two_batches_closes_nothing_twice(
     world.late += DAY
     world.sandbox.apply_manifest(deployment("team-b", "new", BAD))
 
-    def dying(*_args: object, **_options: object) -> object:
-        raise SystemExit
+    insert = storing.insert_rows
+
+    def dying(model: type[Model], rows: Sequence[storing.Fields]) -> None:
+        if model is ObservedResult:
+            raise SystemExit
+        insert(model, rows)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ObservedResult._default_manager, "bulk_create", dying)
+        patched.setattr(storing, "insert_rows", dying)
         with pytest.raises(SystemExit):
             world.collect()
     first_end = closed().closed_at

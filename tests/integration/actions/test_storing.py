@@ -15,19 +15,20 @@ def cluster() -> Cluster:
     return Cluster.objects.create(name="prod", created_at=timezone.now())
 
 
-def replace(cluster: Cluster, **teams: str) -> int:
-    """Store these namespaces with their teams, two in a transaction."""
+def replace(cluster: Cluster, **teams: str) -> set[str]:
+    """Store these namespaces with their teams, and name those that were written."""
     rows: dict[Key, Fields] = {}
     for name, team in teams.items():
         fields: Fields = {"uid": name, "team": team}
         rows[(name,)] = {**fields, "content_hash": content_hash(fields)}
-    return replace_rows(
+    touched = replace_rows(
         ObservedNamespace,
         scope={"cluster_id": cluster.pk},
         key=("name",),
         compared=("content_hash",),
         rows=rows,
     )
+    return {name for (name,) in touched}
 
 
 def stored(cluster: Cluster) -> dict[str, tuple[int, str]]:
@@ -39,10 +40,10 @@ def test_replace_rows_adds_changes_keeps_and_deletes(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storing, "BATCH_SIZE", 2)
-    assert replace(cluster, a="one", b="one", c="one", d="one", e="one") == 5
+    assert replace(cluster, a="one", b="one", c="one", d="one", e="one") == set("abcde")
     before = stored(cluster)
 
-    assert replace(cluster, a="one", b="two", f="new") == 5
+    assert replace(cluster, a="one", b="two", f="new") == set("bcdef")
 
     after = stored(cluster)
     assert after["a"] == before["a"]
@@ -54,8 +55,8 @@ def test_replace_rows_leaves_another_scope_alone(cluster: Cluster) -> None:
     other = Cluster.objects.create(name="other", created_at=timezone.now())
     replace(other, a="one")
 
-    assert replace(cluster, a="two") == 1
-    assert replace(cluster) == 1
+    assert replace(cluster, a="two") == {"a"}
+    assert replace(cluster) == {"a"}
 
     assert set(stored(other)) == {"a"}
 
@@ -64,22 +65,22 @@ def test_replace_rows_after_a_death_between_batches_goes_on(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storing, "BATCH_SIZE", 1)
-    create = ObservedNamespace._default_manager.bulk_create
+    insert = storing.insert_rows
     left = [1]
 
-    def dying(*args: object, **options: object) -> object:
+    def dying(model: type[ObservedNamespace], rows: list[Fields]) -> None:
         if not left.pop():
             raise SystemExit
         left.append(0)
-        return create(*args, **options)
+        insert(model, rows)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ObservedNamespace._default_manager, "bulk_create", dying)
+        patched.setattr(storing, "insert_rows", dying)
         with pytest.raises(SystemExit):
             replace(cluster, a="one", b="one", c="one")
     assert set(stored(cluster)) == {"a"}
 
-    assert replace(cluster, a="one", b="one", c="one") == 2
+    assert replace(cluster, a="one", b="one", c="one") == {"b", "c"}
     assert set(stored(cluster)) == {"a", "b", "c"}
 
 

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from policies.domain.objects import PolicyReport
-from policies.domain.reports import MalformedReport, Outcome, read_results
+from policies.domain.reports import MalformedReport, Outcome
+from tests.reports import read_results
 
 SCOPE = {"kind": "Deployment", "name": "web", "namespace": "team-a", "uid": "u-1"}
 
