@@ -17,6 +17,7 @@ help:
 	@echo "make hostile       10,000 hostile requests: no 500, nothing changed; REQUESTS= for another number"
 	@echo "make audit         known vulnerabilities of what is locked, and each file against its hash"
 	@echo "make bench-trail   rows a second and peak memory of verify_trail, for ten thousand rows and for a million"
+	@echo "make bench-collect what a collection costs beside listing alone, on a real API server; N=20000 reports"
 	@echo "make bench-check   how many pods a second check_manifests judges, beside json.loads"
 	@echo "make lint          format, lint, types, import rules, templates"
 
@@ -52,6 +53,10 @@ audit: development
 	@$(BIN)/python -m launch.audit
 bench-trail: environment
 	@$(BIN)/python -m bench.verify_trail $(ARGS)
+
+N ?= 20000
+bench-collect: environment
+	@$(BIN)/python -m bench.collect --reports $(N) $(ARGS)
 
 bench-check: environment
 	@$(BIN)/python bench/check_manifests.py $(ARGS)

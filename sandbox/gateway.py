@@ -52,10 +52,14 @@ class SandboxGateway:
         self._request()
         return self._is_served(resource)
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+    ) -> Iterator[Page]:
         self._meet(resource, "list")
         self._bring_up_to_date(resource)
         version = str(self._store.last_change())
+        if at and self._store.changes(resource.group, resource.kind, int(at)) != ():
+            raise Gone(f"The sandbox forgets what {resource.full_name} were.")
         items = tuple(
             _listed(resource, manifest)
             for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)

@@ -1,8 +1,10 @@
 """Judge the objects of one collection run, each by every judge of its cluster, and keep of it what rows need."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from policies.actions.mirror import HELM_RELEASE, pack
 from policies.actions.storing import Fields
@@ -17,6 +19,7 @@ from policies.domain.inventory import (
 from policies.domain.judges import BASE_JUDGE, Judge, usual_judges
 from policies.domain.objects import Controller, CronJob, Workload, WorkloadKind
 from policies.domain.posture import Finding, Posture, assess, patch_for
+from policies.domain.posture.patches import NO_NAME, NO_NAMESPACE, named_patch
 from policies.domain.posture.pods import API_VERSION, pod_parts
 
 SCHEDULE_LENGTH = 100
@@ -111,7 +114,7 @@ class Panel:
             name=meta.name,
             controller_uid=controller_uid,
             judgements=heard.judgements if adds else heard.silent,
-            fields={**_fields(kind, workload, heard.judgements), **heard.fields} if adds else {},
+            fields=_fields(workload, heard) if adds else {},
             named=heard.named,
             placement=heard.placement,
             body=body,
@@ -139,6 +142,7 @@ class Panel:
             named=named,
             placement=placement_of(kind, pod_parts(workload)[1]) if named else ANYWHERE,
             fields=_judged_fields(postures[0], judgements),
+            patches=dict(_patches(kind, workload, judgements)),
         )
 
 
@@ -153,6 +157,8 @@ class _Heard:
     named: tuple[Named, ...]
     placement: Placement
     fields: Fields
+    patches: dict[str, str]
+    """Each without the name of a workload."""
 
 
 def panel_of(judges: Iterable[Judge], facts: ClusterFacts) -> Panel:
@@ -178,7 +184,7 @@ def _is_idle_revision(kind: WorkloadKind, workload: Workload) -> bool:
     )
 
 
-def _fields(kind: WorkloadKind, workload: Workload, judgements: Sequence[Judgement]) -> Fields:
+def _fields(workload: Workload, heard: "_Heard") -> Fields:
     meta = workload.metadata
     spec = getattr(workload, "spec", None)
     return {
@@ -188,7 +194,11 @@ def _fields(kind: WorkloadKind, workload: Workload, judgements: Sequence[Judgeme
         else "",
         "is_suspended": bool(getattr(spec, "suspend", False)),
         "helm_release": (meta.annotations or {}).get(HELM_RELEASE, "")[:63],
-        "patches": dict(_patches(kind, workload, judgements)),
+        "patches": {
+            key: named_patch(patch, meta.namespace, meta.name)
+            for key, patch in heard.patches.items()
+        },
+        **heard.fields,
     }
 
 
@@ -196,8 +206,8 @@ def _judged_fields(posture: Posture, judgements: Sequence[Judgement]) -> Fields:
     return {
         "is_applicable": posture.applicable,
         "exempt_from": [j.judge.tag for j in judgements if posture.applicable and not j.applicable],
-        "containers": [asdict(c) for c in posture.containers],
-        "hardening": [asdict(weakness) for weakness in posture.hardening],
+        "containers": msgspec.to_builtins(posture.containers),
+        "hardening": msgspec.to_builtins(posture.hardening),
         "findings": [_finding(j.judge, f) for j in judgements for f in j.findings],
         "finding_count": sum(len(j.findings) for j in judgements),
     }
@@ -205,7 +215,7 @@ def _judged_fields(posture: Posture, judgements: Sequence[Judgement]) -> Fields:
 
 def _finding(judge: Judge, finding: Finding) -> dict[str, Any]:
     tag = {"judge": judge.tag} if judge.tag else {}
-    return {**asdict(finding), **tag}
+    return {**msgspec.to_builtins(finding), **tag}
 
 
 def _patches(
@@ -217,5 +227,4 @@ def _patches(
         for finding in judgement.findings:
             by_key.setdefault(judgement.judge.tag or finding.control.value, []).append(finding)
         for key, findings in by_key.items():
-            meta = workload.metadata
-            yield key, patch_for(kind, meta.namespace, meta.name, workload, findings)
+            yield key, patch_for(kind, NO_NAMESPACE, NO_NAME, workload, findings)

@@ -236,8 +236,12 @@ class Gateway(Protocol):
         """Say whether the server's discovery lists this resource in this version."""
         ...
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+    ) -> Iterator[Page]:
         """Yield a list page by page, over all namespaces when `namespace` is empty.
+
+        With `at` the list is as it was at that version exactly; Gone when the server has forgotten.
 
         Raises:
             NotFound: the resource is not served.

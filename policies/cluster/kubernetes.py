@@ -96,13 +96,17 @@ class KubernetesGateway:
             self._served[api_version] = self._discover(resource)
         return resource.plural in self._served[api_version]
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+    ) -> Iterator[Page]:
         path = _collection(resource, namespace)
         following = ""
         while True:
             query = [("limit", str(limit))]
             if following:
                 query.append(("continue", following))
+            elif at:
+                query += [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
             found = self._decode(_LIST, self._transport.read(path, query).body)
             if following and found.metadata.following == following:
                 raise Malformed(f"The list that {self._transport.host} sends does not get further.")

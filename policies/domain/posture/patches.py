@@ -1,5 +1,6 @@
 """The smallest change to a workload that makes its findings go away, as text that a user can apply."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,6 +61,25 @@ def patch_for(
             change = _PatchOfFields(pod, mechanism, profile).changes(of_mechanism)
         changes = _merged(changes, change)
     return _document(kind, namespace, name, changes) if changes else ""
+
+
+NO_NAME = "the-name-of-the-workload"
+NO_NAMESPACE = "the-namespace-of-the-workload"
+"""What stands in a patch that is made once for workloads that are alike but for their names."""
+_PLAIN = re.compile(r"[a-z][-a-z0-9.]*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+def named_patch(patch: str, namespace: str, name: str) -> str:
+    """Put the name of one workload into a patch that was made without."""
+    named = patch.replace(f"name: {NO_NAME}\n", f"name: {_scalar(name)}\n", 1)
+    return named.replace(f"namespace: {NO_NAMESPACE}\n", f"namespace: {_scalar(namespace)}\n", 1)
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text not in _WORDS:
+        return text
+    return yaml.safe_dump(text, width=1000).removesuffix("\n").removesuffix("\n...")
 
 
 def _document(kind: WorkloadKind, namespace: str, name: str, changes: Changes) -> str:

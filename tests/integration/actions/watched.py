@@ -36,7 +36,9 @@ class WatchedGateway(SandboxGateway):
     def version(self) -> ServerVersion:
         return self._call("version", "", super().version)
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+    ) -> Iterator[Page]:
         what = f"{resource.plural}/{resource.version}"
         self.hand.before("page", what)
         for page in super().pages(resource, namespace=namespace, limit=self.hand.page_size):
