@@ -29,6 +29,7 @@ from sandbox.api_server import ApiServer, Clock, utc_now
 from sandbox.refused import not_served
 from sandbox.store import Store
 
+PAGE_SIZE = 500
 SERVER_VERSION = ServerVersion("v1.36.3")
 
 
@@ -53,8 +54,9 @@ class SandboxGateway:
         return self._is_served(resource)
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
     ) -> Iterator[Page]:
+        limit = limit or PAGE_SIZE
         self._meet(resource, "list")
         self._bring_up_to_date(resource)
         version = str(self._store.last_change())

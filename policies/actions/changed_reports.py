@@ -7,6 +7,7 @@ that it makes to the tallies. A run that dies between two transactions is finish
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from django.db import transaction
@@ -23,7 +24,7 @@ from policies.actions.collected_reports import (
 from policies.actions.collection_work import CollectionWork
 from policies.actions.report_parts import (
     COLUMNS,
-    TEXT_LENGTH,
+    OUTCOME_AT,
     Part,
     PartKey,
     Standing,
@@ -34,15 +35,14 @@ from policies.actions.report_parts import (
 )
 from policies.actions.storing import Fields, Key, change_rows, replace_rows
 from policies.domain.ownership import Top
-from policies.domain.reports import Entries, Subject
+from policies.domain.reports import Entries, Outcome, Subject
 from policies.models import ObservedResult, ReportPart, ResultTally, SeenObject
 
 ChangedReports = Mapping[str, tuple[Part, ...]]
 """By name of the report: its parts as they are now; none when it is gone."""
 _LOOKUP_SIZE = 500
 """Objects in one transaction, and values in one lookup."""
-_JUDGING = ("pass_count", "fail_count", "warn_count", "error_count")
-"""Of a ResultTally: results that have a time, or should have one."""
+_NOTHING = (0,) * len(COLUMNS)
 
 
 @dataclass(slots=True)
@@ -213,8 +213,8 @@ def _add_tallies(
         cluster=work.cluster,
         policy__in={policy for _, policy, _ in keys},
         namespace__in={namespace for *_, namespace in keys},
-    )
-    stored = {(row.source, row.policy, row.namespace): row for row in rows}
+    ).values_list("source", "policy", "namespace", "pk", "newest_at", "oldest_at", *COLUMNS)
+    stored = {row[:3]: _Stored(row[3], row[4], row[5], numbers=row[6:]) for row in rows}
     unclear = {key for key in keys if _is_unclear(stored.get(key), difference, key)}
     clear = _times_of_namespaces(work, unclear, counted)
     gone: dict[int, Key] = {}
@@ -224,8 +224,10 @@ def _add_tallies(
     for key, delta in keys.items():
         row = stored.get(key)
         numbers = {
-            column: (getattr(row, column) if row else 0) + number
-            for column, number in zip(COLUMNS, delta, strict=True)
+            column: known + number
+            for column, known, number in zip(
+                COLUMNS, row.numbers if row else _NOTHING, delta, strict=True
+            )
         }
         times = clear[key] if key in unclear else _joined(row, difference.added[key])
         fields = {**numbers, **time_fields(times)}
@@ -236,7 +238,7 @@ def _add_tallies(
             )
         elif not any(numbers.values()):
             gone[row.pk] = key
-        elif any(getattr(row, column) != value for column, value in fields.items()):
+        elif tuple(fields.values()) != (*row.numbers, row.newest_at, row.oldest_at):
             changed.append({"id": row.pk, **fields})
         else:
             continue
@@ -245,11 +247,27 @@ def _add_tallies(
     return touched
 
 
-def _is_unclear(row: ResultTally | None, difference: _Difference, key: TallyKey) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A tally as it is stored."""
+
+    pk: int
+    newest_at: datetime | None
+    oldest_at: datetime | None
+    numbers: tuple[int, ...]
+    """Those of `COLUMNS`."""
+
+    @property
+    def has_judgements(self) -> bool:
+        """There are results that have a time, or should have one."""
+        return any(self.numbers[OUTCOME_AT[o]] for o in Outcome if o is not Outcome.SKIP)
+
+
+def _is_unclear(row: _Stored | None, difference: _Difference, key: TallyKey) -> bool:
     """Say whether the times of a tally may have rested on what is gone: then they are read from the parts again."""
     if row is None:
         return False
-    if row.oldest_at is None and any(getattr(row, column) for column in _JUDGING):
+    if row.oldest_at is None and row.has_judgements:
         return True
     removed = difference.removed.get(key)
     if removed is None or row.oldest_at is None:
@@ -259,7 +277,7 @@ def _is_unclear(row: ResultTally | None, difference: _Difference, key: TallyKey)
     return removed.oldest <= oldest or (removed.newest >= newest and added.newest < newest)
 
 
-def _joined(row: ResultTally | None, added: Times) -> Times:
+def _joined(row: _Stored | None, added: Times) -> Times:
     if row is None:
         return added
     joined = Times(added.newest, added.oldest, is_whole=added.is_whole)
@@ -278,8 +296,11 @@ def _times_of_namespaces(
     for namespaces in _batches(sorted({namespace for *_, namespace in keys})):
         by_subject: dict[str, list[Part]] = defaultdict(list)
         rows = ReportPart.objects.filter(cluster=work.cluster, namespace__in=namespaces)
-        for row in rows.iterator(chunk_size=2000):
-            by_subject[row.subject].append(_part(row))
+        for report, subject, namespace, body in rows.values_list(
+            "report", "subject", "namespace", "body"
+        ).iterator(chunk_size=2000):
+            part = Part(report, Subject("", namespace, "", subject), bytes(body))
+            by_subject[subject].append(part)
         for parts in by_subject.values():
             namespace = parts[0].subject.namespace
             for (source, policy), seconds in times_of(told_of(parts, counted)):
@@ -296,7 +317,7 @@ def _is_judged(
     if one is None or standing_of(key[3], tops.get(key[3])) is not Standing.TOP:
         return False
     entries = told_of(list(one.after.values()), counted)
-    return any((e.source[:TEXT_LENGTH], e.policy[:TEXT_LENGTH]) == key[:2] for e in entries)
+    return any((e.source, e.policy) == key[:2] for e in entries)
 
 
 def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -135,14 +135,15 @@ class ChangedTrees:
 def changed_trees(work: CollectionWork, panel: Panel, changed: Changed) -> ChangedTrees:
     """Find the trees that these changes touch, and judge them as they were and as they are."""
     stored = {row.uid: row for row in _members(work, changed)}
-    before = _judged(panel, ((WorkloadKind(r.kind), _workload(r)) for r in stored.values()))
+    was = [(WorkloadKind(row.kind), _workload(row)) for row in stored.values()]
+    before = _judged(panel, was, with_rows=False)
     now: dict[str, tuple[WorkloadKind, Workload]] = {
         uid: (WorkloadKind(row.kind), _workload(row))
         for uid, row in stored.items()
         if uid not in changed
     }
     now.update((uid, found) for uid, found in changed.items() if found is not None)
-    after = _judged(panel, now.values())
+    after = _judged(panel, now.values(), with_rows=True)
     return ChangedTrees(work, panel, before, after, before.tops(), after.tops())
 
 
@@ -166,10 +167,12 @@ def _workload(row: SeenObject) -> Workload:
     return unpack(kind, bytes(row.body), uid=row.uid, namespace=row.namespace, name=row.name)
 
 
-def _judged(panel: Panel, objects: Iterable[tuple[WorkloadKind, Workload]]) -> Snapshot:
+def _judged(
+    panel: Panel, objects: Iterable[tuple[WorkloadKind, Workload]], *, with_rows: bool
+) -> Snapshot:
     judges = panel.afresh()
     owners_first = sorted(objects, key=lambda found: _ORDER[found[0]])
-    return Snapshot(seen=[judges.see(kind, workload) for kind, workload in owners_first])
+    return Snapshot(seen=[judges.see(kind, w, with_row=with_rows) for kind, w in owners_first])
 
 
 def _add_tallies(

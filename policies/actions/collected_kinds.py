@@ -1,5 +1,6 @@
 """The order in which a collection reads its kinds, and stores them. The run itself is in `collection.py`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import msgspec
@@ -17,7 +18,7 @@ from policies.actions.collected_namespaces import store_namespaces
 from policies.actions.collected_policies import read_policies, store_policies
 from policies.actions.collected_profiles import store_references
 from policies.actions.collected_reports import read_reports, store_results
-from policies.actions.collected_workloads import read_workloads, store_workloads
+from policies.actions.collected_workloads import Engines, read_workloads, store_workloads
 from policies.actions.collection_work import CaughtUp, CollectionWork
 from policies.actions.engine import VERSION_LENGTH, note_contact, note_engine
 from policies.actions.judging import Panel, panel_of
@@ -25,38 +26,32 @@ from policies.cluster.gateway import NAMESPACES, ServerVersion
 from policies.domain.engines import Engine
 from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import Namespace
+from policies.domain.ownership import Top
 from policies.models import Cluster
 from policies.queries.specs import judges_on
 
 
 def read_and_store(work: CollectionWork) -> None:
-    """Read every kind, then store what was read to its end.
+    """Read every kind, and store each that was read to its end.
 
     Raises ClusterError when the first call fails already, RunLost.
     """
     version = work.gateway.version()
     note_contact(work.cluster, version=version.git_version, now=timezone.now())
     panel = _panel(work, version)
-    namespaces = work.read_kind(NAMESPACES, msgspec.json.Decoder(Namespace).decode)
-    policies = read_policies(work)
-    snapshot, engines = read_workloads(work, panel)
-    tops = snapshot.tops()
-    reports = read_reports(work)
-    exceptions = read_exceptions(work)
-
     work.forget_versions()
-    if namespaces is not None:
-        store_namespaces(work, namespaces, engines.found if engines else None)
-    for resource, records in policies.items():
+    namespaces = work.read_kind(NAMESPACES, msgspec.json.Decoder(Namespace).decode)
+    for resource, records in read_policies(work).items():
         if records is not None:
             store_policies(work, resource, records)
-    store_workloads(work, snapshot, tops, panel)
-    if snapshot.is_whole:
-        store_references(work, snapshot, tops)
-    if reports is not None and snapshot.is_whole:
+    tops, engines = _workloads(work, panel)
+    if namespaces is not None:
+        store_namespaces(work, namespaces, engines.found if engines else None)
+    reports = read_reports(work)
+    if reports is not None and tops is not None:
         store_results(work, reports, tops)
-    store_exceptions(work, exceptions)
-    if snapshot.is_whole:
+    store_exceptions(work, read_exceptions(work))
+    if tops is not None:
         note_needs(work)
     if engines is not None:
         _note_kyverno(work, engines.found)
@@ -64,6 +59,22 @@ def read_and_store(work: CollectionWork) -> None:
     work.release_versions()
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
+
+
+def _workloads(
+    work: CollectionWork, panel: Panel
+) -> tuple[Mapping[str, Top] | None, Engines | None]:
+    """Read and store the workloads, and let go of them: of a large cluster they are much to hold.
+
+    Give the top-level workload of each object, None when not every kind was read to its end.
+    """
+    snapshot, engines = read_workloads(work, panel)
+    tops = snapshot.tops()
+    store_workloads(work, snapshot, tops, panel)
+    if not snapshot.is_whole:
+        return None, engines
+    store_references(work, snapshot, tops)
+    return tops, engines
 
 
 def follow(work: CollectionWork) -> CaughtUp:

@@ -11,22 +11,21 @@ from policies.actions.collection_work import CollectionWork
 from policies.actions.findings import close_findings, turn_findings
 from policies.actions.report_parts import (
     COLUMNS,
+    OUTCOME_AT,
     REPORT_KINDS,
-    TEXT_LENGTH,
+    REPORTED,
     Part,
     PartKey,
     ReportReader,
     Standing,
     TallyKey,
     at_of,
-    counts_of,
     result_rows,
-    times_of,
 )
 from policies.actions.storing import Fields, Key, replace_rows
 from policies.cluster.gateway import Resource
 from policies.domain.ownership import Top
-from policies.domain.reports import Entries, newest
+from policies.domain.reports import Entries, Subject, newest
 from policies.models import ObservedResult, ReportOrigin, ReportPart, ResultTally
 
 Origin = tuple[str, str]
@@ -60,6 +59,61 @@ class Times:
         self.oldest = min(self.oldest or seconds, seconds)
 
 
+@dataclass(slots=True)
+class Tallying:
+    """Tallies of many objects, one object after the other."""
+
+    _numbers: dict[TallyKey, list[int]] = field(default_factory=dict)
+    """The numbers of `COLUMNS`; newest and oldest time, and whether one has none; the last object that was counted as
+    failing, and as judged: a workload counts once, however many rules of a policy judge it."""
+    _objects: int = 0
+
+    def add(self, entries: Entries, subject: Subject, standing: Standing) -> None:
+        """Count what is said of one object; each object is to be added once."""
+        self._objects += 1
+        object_number, namespace, numbers = self._objects, subject.namespace, self._numbers
+        fails_count = standing is not Standing.OWNED
+        is_judged = standing is Standing.TOP and subject.kind in REPORTED
+        for entry in entries:
+            key = (entry.source, entry.policy, namespace)
+            tally = numbers.get(key)
+            if tally is None:
+                tally = numbers[key] = [0] * _TALLY_LENGTH
+            outcome = OUTCOME_AT[entry.outcome]
+            tally[outcome] += 1
+            if is_judged and tally[_JUDGED_LAST] != object_number:
+                tally[_JUDGED] += 1
+                tally[_JUDGED_LAST] = object_number
+            if outcome == _SKIP:
+                continue
+            if outcome != _PASS and fails_count and tally[_FAILED_LAST] != object_number:
+                tally[_FAILING] += 1
+                tally[_FAILED_LAST] = object_number
+            seconds = entry.seconds
+            if seconds > tally[_NEWEST]:
+                tally[_NEWEST] = seconds
+            if not seconds:
+                tally[_UNDATED] = 1
+            elif seconds < tally[_OLDEST] or not tally[_OLDEST]:
+                tally[_OLDEST] = seconds
+
+    def rows(self) -> dict[Key, Fields]:
+        """Make the rows of ResultTally, by source, policy and namespace."""
+        return {
+            key: {
+                **dict(zip(COLUMNS, tally, strict=False)),
+                **time_fields(Times(tally[_NEWEST], tally[_OLDEST], is_whole=not tally[_UNDATED])),
+            }
+            for key, tally in self._numbers.items()
+        }
+
+
+_FAILING, _JUDGED = COLUMNS.index("failing_workload_count"), COLUMNS.index("judged_workload_count")
+_PASS, _SKIP = OUTCOME_AT["pass"], OUTCOME_AT["skip"]
+_NEWEST, _OLDEST, _UNDATED, _FAILED_LAST, _JUDGED_LAST = range(len(COLUMNS), len(COLUMNS) + 5)
+_TALLY_LENGTH = len(COLUMNS) + 5
+
+
 def read_reports(work: CollectionWork) -> ReadReports | None:
     """Read every report of both groups; None when a kind was not read to its end."""
     read = ReadReports()
@@ -83,29 +137,23 @@ def store_results(
     by_subject: dict[str, list[Part]] = defaultdict(list)
     for part in read.parts.values():
         by_subject[part.key[1]].append(part)
-    tallies: dict[TallyKey, list[int]] = {}
-    times: dict[TallyKey, Times] = defaultdict(Times)
+    tallying = Tallying()
     rows: dict[Key, Fields] = {}
     for key, parts in by_subject.items():
         subject = parts[0].subject
         entries = told_of(parts, counted)
         top = tops.get(subject.uid)
-        counts = counts_of(entries, subject.kind, standing_of(key, top))
-        for (source, policy), numbers in counts.items():
-            tally = tallies.setdefault((source, policy, subject.namespace), [0] * len(COLUMNS))
-            for index, number in enumerate(numbers):
-                tally[index] += number
-        for (source, policy), seconds in times_of(entries):
-            times[source, policy, subject.namespace].add(seconds)
+        tallying.add(entries, subject, standing_of(key, top))
         rows.update(result_rows(subject, entries, top))
     _store_rows(work, rows, lambda key: _judges(by_subject.get(key[3], ()), key, counted, tops))
+    rows.clear()
     work.hold(timezone.now())
     changed = replace_rows(
         ResultTally,
         scope=work.scope,
         key=("source", "policy", "namespace"),
         compared=(*COLUMNS, "newest_at", "oldest_at"),
-        rows=tally_rows(tallies, times),
+        rows=tallying.rows(),
     )
     work.hold(timezone.now())
     replace_rows(
@@ -181,9 +229,7 @@ def _judges(
     """Say whether reports still judge the object of a row's key by its policy, and it is a top-level workload."""
     if not parts or standing_of(key[3], tops.get(key[3])) is not Standing.TOP:
         return False
-    return any(
-        (e.source[:TEXT_LENGTH], e.policy[:TEXT_LENGTH]) == key[:2] for e in told_of(parts, counted)
-    )
+    return any((e.source, e.policy) == key[:2] for e in told_of(parts, counted))
 
 
 def store_origins(
@@ -213,7 +259,7 @@ def origins_of(parts: Iterable[Part]) -> dict[Origin, int]:
     for part in parts:
         group = part.group
         for entry in part.entries:
-            origin = (group, entry.source[:TEXT_LENGTH])
+            origin = (group, entry.source)
             found[origin] = max(found.get(origin, 0), entry.seconds)
     return found
 
@@ -230,15 +276,13 @@ def counted_groups(origins: Mapping[Origin, int]) -> dict[str, str]:
 
 def told_of(parts: Sequence[Part], counted: Mapping[str, str]) -> Entries:
     """Give what counts of everything that reports say about one object."""
+    if len(parts) == 1 and len(set(counted.values())) <= 1:
+        return parts[0].entries
     told = []
     for part in parts:
         group = part.group
         told.append(
-            tuple(
-                entry
-                for entry in part.entries
-                if counted.get(entry.source[:TEXT_LENGTH], group) == group
-            )
+            tuple(entry for entry in part.entries if counted.get(entry.source, group) == group)
         )
     return told[0] if len(told) == 1 else newest(told)
 
@@ -247,16 +291,6 @@ def standing_of(uid: str, top: Top | None) -> Standing:
     if top is None:
         return Standing.UNKNOWN
     return Standing.TOP if top.uid == uid else Standing.OWNED
-
-
-def tally_rows(
-    tallies: Mapping[TallyKey, Sequence[int]], times: Mapping[TallyKey, Times]
-) -> dict[Key, Fields]:
-    """Make the rows of ResultTally, by source, policy and namespace."""
-    return {
-        key: {**dict(zip(COLUMNS, numbers, strict=True)), **time_fields(times.get(key) or Times())}
-        for key, numbers in tallies.items()
-    }
 
 
 def time_fields(times: Times) -> Fields:

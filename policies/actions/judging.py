@@ -93,8 +93,11 @@ class Panel:
         """The same judges, who remember what they said, before other objects."""
         return Panel(self.judges, self.facts, _heard=self._heard)
 
-    def see(self, kind: WorkloadKind, workload: Workload) -> Seen:
-        """Judge one object and keep what matters. Raises UnreadablePodSpec."""
+    def see(self, kind: WorkloadKind, workload: Workload, *, with_row: bool = True) -> Seen:
+        """Judge one object and keep what matters; what its row says only where that is wanted.
+
+        Raises UnreadablePodSpec.
+        """
         meta = workload.metadata
         body = pack(workload)
         key = (kind, meta.namespace, body)
@@ -114,7 +117,7 @@ class Panel:
             name=meta.name,
             controller_uid=controller_uid,
             judgements=heard.judgements if adds else heard.silent,
-            fields=_fields(workload, heard) if adds else {},
+            fields=_fields(kind, workload, heard) if adds and with_row else {},
             named=heard.named,
             placement=heard.placement,
             body=body,
@@ -142,11 +145,10 @@ class Panel:
             named=named,
             placement=placement_of(kind, pod_parts(workload)[1]) if named else ANYWHERE,
             fields=_judged_fields(postures[0], judgements),
-            patches=dict(_patches(kind, workload, judgements)),
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Heard:
     """What all judges say of one content, whichever objects have it."""
 
@@ -157,8 +159,8 @@ class _Heard:
     named: tuple[Named, ...]
     placement: Placement
     fields: Fields
-    patches: dict[str, str]
-    """Each without the name of a workload."""
+    patches: dict[str, str] | None = None
+    """Each without the name of a workload; None until one is wanted."""
 
 
 def panel_of(judges: Iterable[Judge], facts: ClusterFacts) -> Panel:
@@ -184,7 +186,9 @@ def _is_idle_revision(kind: WorkloadKind, workload: Workload) -> bool:
     )
 
 
-def _fields(workload: Workload, heard: "_Heard") -> Fields:
+def _fields(kind: WorkloadKind, workload: Workload, heard: _Heard) -> Fields:
+    if heard.patches is None:
+        heard.patches = dict(_patches(kind, workload, heard.judgements))
     meta = workload.metadata
     spec = getattr(workload, "spec", None)
     return {

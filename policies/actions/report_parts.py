@@ -19,14 +19,12 @@ from policies.cluster.gateway import (
 )
 from policies.domain.objects import ObjectMeta, PolicyReport
 from policies.domain.ownership import Top
-from policies.domain.reports import Entries, Outcome, Subject, read_parts
+from policies.domain.reports import TEXT_LENGTH, Entries, Outcome, Subject, read_parts
 
 REPORT_KINDS = (POLICY_REPORTS, CLUSTER_POLICY_REPORTS, OPEN_REPORTS, OPEN_CLUSTER_REPORTS)
 GROUPS = tuple(dict.fromkeys(kind.group for kind in REPORT_KINDS))
-TEXT_LENGTH = 253
-"""Of names in a report: the report API sets no limit, and other producers put sentences there."""
 KIND_LENGTH = 63
-_REPORTED = frozenset(kind.value for kind in REPORTED_KINDS)
+REPORTED = frozenset(kind.value for kind in REPORTED_KINDS)
 _ENTRIES = msgspec.msgpack.Decoder(Entries)
 
 PartKey = tuple[str, str]
@@ -125,7 +123,7 @@ COLUMNS = (
     "judged_workload_count",
 )
 """Of a ResultTally: what adds up over its objects."""
-_AT = {outcome.value: index for index, outcome in enumerate(Outcome)}
+OUTCOME_AT = {outcome.value: index for index, outcome in enumerate(Outcome)}
 _FAILING, _JUDGED = COLUMNS.index("failing_workload_count"), COLUMNS.index("judged_workload_count")
 _SKIP, _PASS = Outcome.SKIP.value, Outcome.PASS.value
 
@@ -134,13 +132,13 @@ def counts_of(entries: Entries, kind: str, standing: Standing) -> Counts:
     """Count what is said of one object, by source and policy."""
     counts: Counts = {}
     fails_count = standing is not Standing.OWNED
-    is_judged = int(standing is Standing.TOP and kind in _REPORTED)
+    is_judged = int(standing is Standing.TOP and kind in REPORTED)
     for entry in entries:
-        key = (entry.source[:TEXT_LENGTH], entry.policy[:TEXT_LENGTH])
+        key = (entry.source, entry.policy)
         count = counts.get(key)
         if count is None:
             count = counts[key] = [0, 0, 0, 0, 0, 0, is_judged]
-        count[_AT[entry.outcome]] += 1
+        count[OUTCOME_AT[entry.outcome]] += 1
         # Only what the top-level workload itself fails is refused later (kyverno-facts 5.39).
         if fails_count and entry.outcome != _PASS and entry.outcome != _SKIP:
             count[_FAILING] = 1
@@ -151,7 +149,7 @@ def times_of(entries: Entries) -> Iterator[tuple[tuple[str, str], int]]:
     """Yield by source and policy when a result was made; a skip is no judgement, and 0 is no time."""
     for entry in entries:
         if entry.outcome != _SKIP:
-            yield (entry.source[:TEXT_LENGTH], entry.policy[:TEXT_LENGTH]), entry.seconds
+            yield (entry.source, entry.policy), entry.seconds
 
 
 def result_rows(subject: Subject, entries: Entries, top: Top | None) -> dict[Key, Fields]:
@@ -162,7 +160,7 @@ def result_rows(subject: Subject, entries: Entries, top: Top | None) -> dict[Key
         if entry.outcome == _PASS:
             continue
         fields: Fields = {
-            "rule": entry.rule[:TEXT_LENGTH],
+            "rule": entry.rule,
             "outcome": entry.outcome,
             "message": entry.message,
             "kind": subject.kind,
@@ -173,9 +171,9 @@ def result_rows(subject: Subject, entries: Entries, top: Top | None) -> dict[Key
             "exceptions": list(entry.exceptions),
         }
         key = (
-            entry.source[:TEXT_LENGTH],
-            entry.policy[:TEXT_LENGTH],
-            entry.raw_rule[:TEXT_LENGTH],
+            entry.source,
+            entry.policy,
+            entry.raw_rule,
             subject.key,
         )
         said = content_hash({**fields, "at": entry.seconds})

@@ -237,9 +237,9 @@ class Gateway(Protocol):
         ...
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
     ) -> Iterator[Page]:
-        """Yield a list page by page, over all namespaces when `namespace` is empty.
+        """Yield a list page by page, over all namespaces when `namespace` is empty, of `limit` items or as many as usual.
 
         With `at` the list is as it was at that version exactly; Gone when the server has forgotten.
 

@@ -1,6 +1,7 @@
 """The gateway to a real cluster. It knows paths, verbs and pages; bytes move in `transport`."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ from policies.cluster.transport import Transport
 from policies.cluster.watching import watch_all
 
 FIELD_MANAGER = "secprof"
+PAGE_SIZE = 500
+"""Objects on one page of a list, unless told otherwise."""
 
 Decoded = TypeVar("Decoded")
 
@@ -97,27 +100,34 @@ class KubernetesGateway:
         return resource.plural in self._served[api_version]
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
     ) -> Iterator[Page]:
+        limit = limit or PAGE_SIZE
         path = _collection(resource, namespace)
+        query = [("limit", str(limit))]
+        if at:
+            query += [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
         following = ""
-        while True:
-            query = [("limit", str(limit))]
-            if following:
-                query.append(("continue", following))
-            elif at:
-                query += [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
-            found = self._decode(_LIST, self._transport.read(path, query).body)
-            if following and found.metadata.following == following:
-                raise Malformed(f"The list that {self._transport.host} sends does not get further.")
-            following = found.metadata.following
-            yield Page(
-                items=tuple(bytes(item) for item in found.items or ()),
-                resource_version=found.metadata.resource_version,
-                last=not following,
-            )
-            if not following:
-                return
+        with ThreadPoolExecutor(1) as ahead:
+            reply = self._transport.read(path, query)
+            while True:
+                found = self._decode(_LIST, reply.body)
+                if following and found.metadata.following == following:
+                    raise Malformed(
+                        f"The list that {self._transport.host} sends does not get further."
+                    )
+                following = found.metadata.following
+                # The server makes the next page while the caller is at work on this one.
+                query = [("limit", str(limit)), ("continue", following)]
+                coming = ahead.submit(self._transport.read, path, query) if following else None
+                yield Page(
+                    items=tuple(bytes(item) for item in found.items or ()),
+                    resource_version=found.metadata.resource_version,
+                    last=not following,
+                )
+                if coming is None:
+                    return
+                reply = coming.result()
 
     def changes(
         self, since: Mapping[Resource, str], *, limit_seconds: float

@@ -58,9 +58,9 @@ class _LoopbackPool(HTTPSConnectionPool):
 
 
 def pool_for(connection: Connection) -> PoolManager:
-    """Open a pool of one connection at a time. Raises TlsFailed."""
+    """Open a pool; more than one connection is open only while several kinds are watched. Raises TlsFailed."""
     manager = PoolManager(
-        maxsize=1,
+        maxsize=32,
         retries=False,
         ssl_context=tls_context(connection),
         server_hostname=connection.tls_server_name or None,

@@ -12,6 +12,8 @@ from policies.domain.objects import PolicyReport, ReportResult, ReportScope
 
 # Longest first: Kyverno names the rules that it derives for CronJobs with both words.
 _AUTOGEN_PREFIXES = ("autogen-cronjob-", "autogen-")
+TEXT_LENGTH = 253
+"""Of names in a report: the report API sets no limit, and other producers put sentences there. What is longer is cut."""
 _LATEST_SECOND = 253402300799
 """The last second of the year 9999: no date lies beyond it."""
 
@@ -96,7 +98,12 @@ def read_parts(report: PolicyReport) -> Mapping[Subject, Entries]:
         for reference in result.resources:
             subject = _subject(reference, report.metadata.namespace)
             parts.setdefault(subject, []).append(entry)
-    return {subject: newest([entries]) for subject, entries in parts.items()}
+    return {subject: _each_rule_once(entries) for subject, entries in parts.items()}
+
+
+def _each_rule_once(entries: list[Entry]) -> Entries:
+    rules = {(entry.source, entry.policy, entry.raw_rule) for entry in entries}
+    return tuple(entries) if len(rules) == len(entries) else newest([entries])
 
 
 def newest(told: Iterable[Iterable[Entry]]) -> Entries:
@@ -135,11 +142,11 @@ def _entry(result: ReportResult, source: str) -> Entry:
     seconds = result.timestamp.seconds if result.timestamp else 0
     if not 0 <= seconds <= _LATEST_SECOND:
         raise MalformedReport(f"{seconds} is not a time.")
+    source, policy = source[:TEXT_LENGTH], result.policy[:TEXT_LENGTH]
+    rule = result.rule[:TEXT_LENGTH]
     if outcome == "pass":
-        return Entry(source, result.policy, result.rule, outcome, seconds)
-    return Entry(
-        source, result.policy, result.rule, outcome, seconds, result.message, _exceptions(result)
-    )
+        return Entry(source, policy, rule, outcome, seconds)
+    return Entry(source, policy, rule, outcome, seconds, result.message, _exceptions(result))
 
 
 _BY_EXCEPTION = "rule is skipped due to policy exception"

@@ -63,6 +63,8 @@ def patch_for(
     return _document(kind, namespace, name, changes) if changes else ""
 
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where there is one: the same text, several times as fast."""
 NO_NAME = "the-name-of-the-workload"
 NO_NAMESPACE = "the-namespace-of-the-workload"
 """What stands in a patch that is made once for workloads that are alike but for their names."""
@@ -90,7 +92,7 @@ def _document(kind: WorkloadKind, namespace: str, name: str, changes: Changes) -
         "kind": str(kind),
         "metadata": {"name": name, "namespace": namespace},
     }
-    text = yaml.safe_dump(_merged(head, changes), sort_keys=False, width=1000)
+    text = yaml.dump(_merged(head, changes), Dumper=_DUMPER, sort_keys=False, width=1000)
     return _POD_NOTE + text if kind is WorkloadKind.POD else text
 
 

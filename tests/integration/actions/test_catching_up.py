@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 from django.db.models import Model
-from django.utils import timezone
 
-from policies.actions import clusters, collection
-from policies.cluster.gateway import DEPLOYMENTS, PODS, POLICY_REPORTS, REPLICA_SETS
+from policies.actions import collection
+from policies.cluster.gateway import DEPLOYMENTS, PODS, REPLICA_SETS
 from policies.models import (
     Cluster,
     CollectionRun,
-    KindSnapshot,
     ObservedException,
     ObservedNamespace,
     ObservedPolicy,
@@ -26,7 +24,6 @@ from policies.models import (
     SeenObject,
 )
 from tests.integration.actions.conftest import SandboxWorld
-from tests.integration.actions.watched import Hand
 from tests.world import BAD, GOOD, deployment
 
 pytestmark = pytest.mark.django_db

@@ -37,7 +37,7 @@ class WatchedGateway(SandboxGateway):
         return self._call("version", "", super().version)
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 500, at: str = ""
+        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
     ) -> Iterator[Page]:
         what = f"{resource.plural}/{resource.version}"
         self.hand.before("page", what)
