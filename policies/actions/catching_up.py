@@ -279,6 +279,7 @@ def _mark(work: CollectionWork, since: Mapping[Resource, str], happened: _Happen
                 resource_version=happened.versions[resource]
             )
     followed = [resource.full_name for resource in since if resource not in happened.ended]
+    work.stored_kinds += followed
     if happened.is_everything:
         rows.filter(kind__in=followed).update(completed_at=work.run.started_at, run=work.run)
     work.release_versions()

@@ -276,7 +276,8 @@ def counted_groups(origins: Mapping[Origin, int]) -> dict[str, str]:
 
 def told_of(parts: Sequence[Part], counted: Mapping[str, str]) -> Entries:
     """Give what counts of everything that reports say about one object."""
-    if len(parts) == 1 and len(set(counted.values())) <= 1:
+    group = parts[0].group if len(parts) == 1 else ""
+    if group and all(each == group for each in counted.values()):
         return parts[0].entries
     told = []
     for part in parts:
