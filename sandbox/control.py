@@ -10,6 +10,7 @@ from policies.cluster.gateway import NAMESPACES, PODS, Answer, Resource
 from sandbox import kinds, nodes, reports
 from sandbox.admission import freeze_view, thaw_view
 from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.attempts import make_pods_anew
 from sandbox.faults import Fault, SetFault, is_set, read_faults
 from sandbox.store import Manifest, Store, key_of
 
@@ -119,6 +120,11 @@ class Sandbox:
         manifest = copy.deepcopy(self.get(PODS, pod, namespace=namespace))
         manifest["spec"].setdefault("ephemeralContainers", []).append(container)
         return self._server.replace(manifest, dry_run=True, subresource="ephemeralcontainers")
+
+    def make_pods_anew(self, resource: Resource, name: str, *, namespace: str) -> None:
+        """Delete a workload's pods and let its controller create them again; what is refused becomes an event."""
+        workload = self.get(resource, name, namespace=namespace)
+        make_pods_anew(self._store, self._server, workload, self._clock())
 
     def scan(self, now: datetime | None = None) -> int:
         """Judge every resource again, frozen or not; return how many reports were made."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.cluster.errors import Forbidden, Unreachable
 from policies.cluster.gateway import (
+    EVENTS,
     OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
@@ -21,8 +22,9 @@ from policies.cluster.gateway import (
     Verb,
     Write,
 )
-from sandbox import faults, kinds, nodes, reports
+from sandbox import events, faults, kinds, nodes, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.attempts import run_cron_jobs
 from sandbox.refused import not_served
 from sandbox.store import Store
 
@@ -49,14 +51,18 @@ class SandboxGateway:
         self._request()
         return self._is_served(resource)
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", fields: str = "", limit: int = 500
+    ) -> Iterator[Page]:
         self._meet(resource, "list")
         if resource.plural == POLICY_REPORTS.plural:
             reports.bring_up_to_date(self._store, self._clock())
-        items = tuple(
-            _listed(resource, manifest)
-            for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)
-        )
+        if resource == EVENTS:
+            run_cron_jobs(self._store, self._server, self._clock())
+            events.forget_expired(self._store, self._clock())
+        found = self._store.objects(resource.group, resource.kind, namespace=namespace)
+        chosen = events.select(resource.kind, fields, found)
+        items = tuple(_listed(resource, manifest) for manifest in chosen)
         version = str(self._store.version())
         for number in count(1):
             if number > 1:

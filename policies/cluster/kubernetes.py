@@ -93,11 +93,15 @@ class KubernetesGateway:
             self._served[api_version] = self._discover(resource)
         return resource.plural in self._served[api_version]
 
-    def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
+    def pages(
+        self, resource: Resource, *, namespace: str = "", fields: str = "", limit: int = 500
+    ) -> Iterator[Page]:
         path = _collection(resource, namespace)
         following = ""
         while True:
             query = [("limit", str(limit))]
+            if fields:
+                query.append(("fieldSelector", fields))
             if following:
                 query.append(("continue", following))
             found = self._decode(_LIST, self._transport.read(path, query).body)
