@@ -29,12 +29,17 @@ def make_pods_anew(store: Store, server: ApiServer, workload: Manifest, now: dat
 
 
 def run_cron_jobs(store: Store, server: ApiServer, now: datetime) -> None:
-    """Let each CronJob that is not suspended try to create a Job, once an hour; those admitted leave nothing behind."""
+    """Let the CronJobs try once an hour."""
     hour = str(int(now.timestamp()) // 3600)
     if store.setting(CRON_HOUR, "") == hour:
         return
     with store.transaction():
         store.set_setting(CRON_HOUR, hour)
+    try_cron_jobs(store, server, now)
+
+
+def try_cron_jobs(store: Store, server: ApiServer, now: datetime) -> None:
+    """Let each CronJob that is not suspended try to create a Job; those admitted leave nothing behind."""
     for cron_job in store.objects(CRON_JOBS.group, CRON_JOBS.kind):
         if cron_job["spec"].get("suspend"):
             continue

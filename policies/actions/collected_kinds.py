@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from django.utils import timezone
 
+from policies.actions.collected_denials import collect_denials
 from policies.actions.collected_exceptions import (
     note_needs,
     read_exceptions,
@@ -50,6 +51,7 @@ def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
     store_workloads(work, snapshot, tops, panel)
     if results is not None and snapshot.is_whole:
         store_results(work, results)
+    collect_denials(work, tops)
     store_exceptions(work, exceptions)
     if snapshot.is_whole:
         note_needs(work)

@@ -18,6 +18,7 @@ from policies.cluster.errors import (
     Unreachable,
 )
 from policies.cluster.gateway import Gateway, Resource
+from policies.domain.denials import Denial
 from policies.models import Cluster, CollectionRun, KindSnapshot
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class CollectionWork:
     """Why a kind was not read to its end, by its name."""
     unserved_kinds: set[str] = field(default_factory=set)
     stored_kinds: list[str] = field(default_factory=list)
+    refused: list[Denial] = field(default_factory=list)
+    """Denials that conditions of the objects read so far quote."""
     broken_by: ClusterError | None = None
     """What cut the way to the cluster; the kinds after it were not asked for."""
 

@@ -3,6 +3,7 @@
 from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import CollectionRun, KindSnapshot
+from policies.models.denial import Denial
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
@@ -41,6 +42,7 @@ __all__ = [
     "CollectionRun",
     "DeclaredPool",
     "DeclaredProfile",
+    "Denial",
     "DesiredRevision",
     "ExceptionNeed",
     "ExceptionRequest",
