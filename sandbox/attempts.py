@@ -1,4 +1,4 @@
-"""What controllers of a sandbox cluster try again and again, through admission: pods after a drain, Jobs on the hour."""
+"""What controllers of a sandbox cluster try again and again, through admission: pods after a drain, Jobs now and then."""
 
 import copy
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ from sandbox.api_server import ApiServer
 from sandbox.controllers import pods_of, scheduled_job
 from sandbox.store import Manifest, Store
 
-CRON_HOUR = "cronHour"
+CRON_SECONDS = 600
+"""Schedules are not read."""
+LAST_CRON = "lastCron"
 
 
 def make_pods_anew(store: Store, server: ApiServer, workload: Manifest, now: datetime) -> None:
@@ -29,12 +31,12 @@ def make_pods_anew(store: Store, server: ApiServer, workload: Manifest, now: dat
 
 
 def run_cron_jobs(store: Store, server: ApiServer, now: datetime) -> None:
-    """Let the CronJobs try once an hour."""
-    hour = str(int(now.timestamp()) // 3600)
-    if store.setting(CRON_HOUR, "") == hour:
+    """Let the CronJobs try every ten minutes."""
+    turn = str(int(now.timestamp()) // CRON_SECONDS)
+    if store.setting(LAST_CRON, "") == turn:
         return
     with store.transaction():
-        store.set_setting(CRON_HOUR, hour)
+        store.set_setting(LAST_CRON, turn)
     try_cron_jobs(store, server, now)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from policies.cluster.errors import Invalid, RejectedByAdmission
-from policies.cluster.gateway import CRON_JOBS, DEPLOYMENTS, EVENTS, PODS, Manifest
+from policies.cluster.gateway import CRON_JOBS, DEPLOYMENTS, EVENTS, PODS, Manifest, Resource
 from policies.domain.library import Target
 from policies.domain.objects import WorkloadKind
 from sandbox.controllers import roll_out
@@ -76,7 +76,7 @@ def test_engine_says_on_its_policy_what_it_refused_for_a_dry_run_too(place: Plac
     assert event["involvedObject"]["kind"] == "ClusterPolicy"
 
 
-def test_cron_job_tries_once_an_hour_and_names_what_refused_its_job(place: Place) -> None:
+def test_cron_job_tries_every_ten_minutes_and_names_what_refused_its_job(place: Place) -> None:
     cron_job = wrapped(WorkloadKind.CRON_JOB, pod(container("c")), name="nightly")
     cron_job["metadata"]["namespace"] = "team-a"
     place.sandbox.apply_manifest(cron_job, forced=True)
@@ -87,6 +87,9 @@ def test_cron_job_tries_once_an_hour_and_names_what_refused_its_job(place: Place
 
     assert again["message"].startswith("Error creating job: admission webhook")
     assert again["count"] == 1
+    place.clock.forward(600)
+    assert {event["count"] for event in events(place, FAILED)} == {1}
+    assert len(events(place, FAILED)) == 2
 
 
 def test_events_expire_after_an_hour(place: Place) -> None:
@@ -100,7 +103,7 @@ def test_events_expire_after_an_hour(place: Place) -> None:
     ("resource", "fields"), [(EVENTS, "spec.color=red"), (PODS, "reason=FailedCreate")]
 )
 def test_field_that_a_kind_is_not_selected_by_is_invalid(
-    place: Place, resource: object, fields: str
+    place: Place, resource: Resource, fields: str
 ) -> None:
     with pytest.raises(Invalid, match="field label not supported"):
         list(place.gateway.pages(resource, fields=fields))
