@@ -136,6 +136,8 @@ class DenialPage:
     page: int
     page_count: int
     unread: tuple[Unread, ...]
+    read_at: datetime | None
+    """When the oldest of the events shown were read; None while none were."""
     clusters: tuple[str, ...]
     namespaces: tuple[str, ...]
     policies: tuple[str, ...]
@@ -145,7 +147,9 @@ class DenialPage:
 def denial_page(wanted: DenialFilter, *, reach: Reach) -> DenialPage:
     """List denials in reach, the newest first, in a fixed number of queries."""
     seen = Denial.objects.filter(reach.in_namespaces())
-    clusters = tuple(reach.clusters().values_list("name", flat=True))
+    every = tuple(reach.clusters())
+    clusters = tuple(each for each in every if wanted.cluster in ("", each.name))
+    snapshots = _snapshots(clusters)
     found = _matching(seen, wanted)
     total = found.count()
     pages = max(1, -(-total // PAGE_SIZE))
@@ -159,8 +163,9 @@ def denial_page(wanted: DenialFilter, *, reach: Reach) -> DenialPage:
         total_count=total,
         page=number,
         page_count=pages,
-        unread=unread(reach=reach, cluster=wanted.cluster),
-        clusters=clusters,
+        unread=_unread(clusters, snapshots),
+        read_at=min((at for row in snapshots.values() if (at := row.completed_at)), default=None),
+        clusters=tuple(each.name for each in every),
         namespaces=_choices(seen, "namespace"),
         policies=_choices(seen, "policy"),
         teams=tuple(
@@ -206,13 +211,20 @@ def stuck(*, reach: Reach) -> tuple[DenialRow, ...]:
     return tuple(row for row in rows if row.state is DenialState.STUCK)
 
 
-def unread(*, reach: Reach, cluster: str = "") -> tuple[Unread, ...]:
-    """Name the clusters in reach whose events were not read to their end, or never."""
-    clusters = reach.clusters().filter(**({"name": cluster} if cluster else {}))
-    snapshots = {
-        row.cluster_id: row
-        for row in KindSnapshot.objects.filter(reach.on_clusters(), kind=EVENTS.full_name)
-    }
+def unread_on(cluster: Cluster) -> tuple[Unread, ...]:
+    """Say whether a cluster's events were not read to their end, or never: one entry at most."""
+    return _unread([cluster], _snapshots([cluster]))
+
+
+def _snapshots(clusters: Iterable[Cluster]) -> dict[int, KindSnapshot]:
+    ids = [each.pk for each in clusters]
+    rows = KindSnapshot.objects.filter(cluster_id__in=ids, kind=EVENTS.full_name)
+    return {row.cluster_id: row for row in rows}
+
+
+def _unread(
+    clusters: Iterable[Cluster], snapshots: Mapping[int, KindSnapshot]
+) -> tuple[Unread, ...]:
     found = []
     for each in clusters:
         row = snapshots.get(each.pk)

@@ -36,7 +36,6 @@ def index(request: HttpRequest) -> HttpResponse:
         "spans": tuple((key, title) for key, (title, _) in SINCE.items()),
         "attempts": ATTEMPTS,
         "current_cluster": wanted.cluster,
-        "shown_at": now,
     }
     return respond(request, "denials/page.html", "denials/_rows.html", context)
 

@@ -17,7 +17,7 @@ from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act, NotAllowed
 from policies.domain.lifecycle import FlipStatus, FlipVerb, WrongState
 from policies.models import Flip
-from policies.queries.denials import since_flip, unread
+from policies.queries.denials import since_flip, unread_on
 from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
 from policies.queries.freshness import data_strip
 from policies.queries.places import places_of_flip
@@ -140,14 +140,14 @@ def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
         "trouble": trouble,
         "plan": shown_plan(found.plan),
         "strip": data_strip(flip.variant.cluster, now=timezone.now()),
-        **_denied(found, reach),
+        **_denied(flip, found, reach),
         "offenders": planned_offenders(flip.variant, found.plan.plan, reach),
     }
     status = trouble.status if trouble else 200
     return respond(request, "flips/detail.html", "flips/_live.html", context, status=status)
 
 
-def _denied(found: FlipPage, reach: Reach) -> dict[str, Any]:
+def _denied(flip: Flip, found: FlipPage, reach: Reach) -> dict[str, Any]:
     """Say what was refused since the flip began to write; nothing for one that enforces nothing or wrote nothing."""
     began_at = found.progress.started_at if found.progress else None
     if found.verb is not FlipVerb.ENFORCE or began_at is None:
@@ -163,7 +163,7 @@ def _denied(found: FlipPage, reach: Reach) -> dict[str, Any]:
         "shows_denials": True,
         "denied": shown_denials(rows[:DENIALS_SHOWN]),
         "more_denied": max(0, len(rows) - DENIALS_SHOWN),
-        "unread": unread(reach=reach, cluster=found.cluster),
+        "unread": unread_on(flip.variant.cluster),
     }
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from policies.domain.authority import Act, Actor, Place
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
-from policies.queries.denials import since_flip, unread
+from policies.queries.denials import since_flip, unread_on
 from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
 from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilter, load_matrix
@@ -162,7 +162,7 @@ def _denied(variant: Variant, found: Cell, reach: Reach) -> dict[str, Any]:
     return {
         "denied": shown_denials(rows[:OFFENDERS_SHOWN]),
         "more_denied": max(0, len(rows) - OFFENDERS_SHOWN),
-        "unread": unread(reach=reach, cluster=variant.cluster.name),
+        "unread": unread_on(variant.cluster),
     }
 
 
