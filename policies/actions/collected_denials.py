@@ -135,7 +135,7 @@ def _selected(work: CollectionWork, fields: str, *, namespace: str = "") -> Iter
     for page in work.gateway.pages(EVENTS, namespace=namespace, fields=fields):
         for item in page.items:
             try:
-                yield from read_event(_DECODER.decode(item))
+                yield from read_event(_DECODER.decode(item), now=timezone.now())
             except (msgspec.MsgspecError, ValueError) as error:
                 work.problems.add(EVENTS, item, str(error))
         work.beat()

@@ -10,6 +10,8 @@ from policies.domain.denials import Attempt, Denial
 
 TEXTS_KEPT = 5
 """Newest events whose texts are kept."""
+COUNT_LIMIT = 2**31 - 1
+"""No database column holds more."""
 STANDS_STILL = timedelta(minutes=10)
 """What only goes on is written as seldom as this."""
 
@@ -103,4 +105,4 @@ def fold(denials: Iterable[Denial], owner_of: Callable[[Denial], Owner]) -> Mapp
 def total(stored_count: int, stored: Mapping[str, int], read: Mapping[str, int]) -> int:
     """Add to a count what its events say beyond what was counted; a condition alone says that it happened once."""
     more = sum(max(0, count - stored.get(event, 0)) for event, count in read.items())
-    return max(1, stored_count + more)
+    return min(max(1, stored_count + more), COUNT_LIMIT)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -25,6 +25,11 @@ PROBES = "secprof-probe-"
 TEXT_LIMIT = 4000
 """Characters of a text that are read."""
 POD_SECURITY = "PodSecurity"
+
+
+REPLICA_FAILURE = "ReplicaFailure"
+"""The condition of what goes on trying; others are of what has ended."""
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Attempt(StrEnum):
@@ -80,13 +85,13 @@ class Reference(msgspec.Struct, frozen=True, rename="camel"):
 
 class Series(msgspec.Struct, frozen=True, rename="camel"):
     count: int = 0
-    last_observed_time: datetime | None = None
+    last_observed_time: Time | None = None
 
 
 class EventMeta(msgspec.Struct, frozen=True, rename="camel"):
     uid: str = ""
     name: str = ""
-    creation_timestamp: datetime | None = None
+    creation_timestamp: Time | None = None
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,9 +102,9 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
     count: int | None = None
-    first_timestamp: datetime | None = None
-    last_timestamp: datetime | None = None
-    event_time: datetime | None = None
+    first_timestamp: Time | None = None
+    last_timestamp: Time | None = None
+    event_time: Time | None = None
     series: Series | None = None
 
 
@@ -109,7 +114,7 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     type: str = ""
     status: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Time | None = None
 
 
 # What stands first is the API server's own; what a refusal quotes was written by others.
@@ -159,8 +164,10 @@ def _by_webhook(raw: str) -> tuple[Refusal, ...]:
     return (Refusal(AnswerOutcome.REFUSED_BY_OTHER, webhook, "", message),)
 
 
-def read_event(event: Event) -> tuple[Denial, ...]:
+def read_event(event: Event, *, now: datetime) -> tuple[Denial, ...]:
     """Read the denials of one event, one for each policy; none when it tells of something else.
+
+    No event is later than `now`, whatever its writer's clock says.
 
     Raises:
         ValueError: it does not say when.
@@ -181,7 +188,8 @@ def read_event(event: Event) -> tuple[Denial, ...]:
         attempt = Attempt.HAND
     else:
         return ()
-    return tuple(_denial(event, refusal, regarding, attempt, text) for refusal in refusals)
+    last_at = _last_at(event, now)
+    return tuple(_denial(event, last_at, each, regarding, attempt, text) for each in refusals)
 
 
 def _plain(text: str) -> str:
@@ -189,16 +197,24 @@ def _plain(text: str) -> str:
     return text.replace("\x00", "")
 
 
-def _denial(
-    event: Event, refusal: Refusal, regarding: Reference, attempt: Attempt, text: str
-) -> Denial:
+def _last_at(event: Event, now: datetime) -> datetime:
     series = event.series or Series()
-    made_at = event.metadata.creation_timestamp
     said = (series.last_observed_time, event.last_timestamp, event.event_time)
-    last_at = max((at for at in said if at is not None), default=made_at)
-    if last_at is None:
+    known = [at for at in (*said, event.metadata.creation_timestamp) if at is not None]
+    if not known:
         raise ValueError("The event does not say when.")
-    first_at = event.first_timestamp or event.event_time or made_at or last_at
+    return min(max(known), now)
+
+
+def _denial(
+    event: Event,
+    last_at: datetime,
+    refusal: Refusal,
+    regarding: Reference,
+    attempt: Attempt,
+    text: str,
+) -> Denial:
+    began_at = event.first_timestamp or event.event_time or event.metadata.creation_timestamp
     return Denial(
         refusal=refusal,
         attempt=attempt,
@@ -207,8 +223,8 @@ def _denial(
         kind=regarding.kind,
         name=regarding.name,
         uid=regarding.uid,
-        count=max(event.count or 0, series.count, 1),
-        first_at=min(first_at, last_at),
+        count=max(event.count or 0, event.series.count if event.series else 0, 1),
+        first_at=min(began_at or last_at, last_at),
         last_at=last_at,
         text=text[:TEXT_LIMIT],
     )
@@ -217,9 +233,10 @@ def _denial(
 def read_condition(
     condition: Condition, regarding: Reference, *, now: datetime
 ) -> tuple[Denial, ...]:
-    """Read the denials that a condition quotes; it holds until `now`, when its object was read."""
+    """Read the denials that a condition quotes. What goes on trying is refused until `now`, when its object was read."""
     if condition.status != "True":
         return ()
+    since = min(condition.last_transition_time or now, now)
     return tuple(
         Denial(
             refusal=refusal,
@@ -230,8 +247,8 @@ def read_condition(
             name=regarding.name,
             uid=regarding.uid,
             count=0,
-            first_at=min(condition.last_transition_time or now, now),
-            last_at=now,
+            first_at=since,
+            last_at=now if condition.type == REPLICA_FAILURE else since,
             text=_plain(condition.message)[:TEXT_LIMIT],
         )
         for refusal in read_refusals(_plain(condition.message))

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from policies.cluster.errors import RejectedByAdmission, TimedOut
-from policies.cluster.gateway import DEPLOYMENTS, EVENTS, JOBS, Resource
+from policies.cluster.gateway import DEPLOYMENTS, EVENTS, REPLICA_SETS, Resource
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.models import CollectionRun, Denial, KindSnapshot, Variant
 from policies.queries.freshness import StripState, data_strip
@@ -154,30 +154,19 @@ def test_attempt_by_hand_is_told_apart_and_our_own_probes_are_none(world: Sandbo
     assert (row.policy, row.rule) == (TWIN, "require-seccomp")
 
 
-def test_condition_of_a_job_that_quotes_a_denial_is_one_without_any_event(
-    world: SandboxWorld,
-) -> None:
+def test_condition_that_quotes_a_denial_is_one_without_any_event(world: SandboxWorld) -> None:
     enforce(world)
-    template = deployment("team-a", "once", BAD)["spec"]["template"]
-    template["spec"]["restartPolicy"] = "Never"
-    put(
-        world,
-        {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "metadata": {"name": "once", "namespace": "team-a"},
-            "spec": {"template": template},
-        },
-    )
-    drain(world, "once", JOBS)
+    put(world, deployment("team-a", "web", BAD))
+    drain(world)
     (event,) = world.sandbox.objects(EVENTS, namespace="team-a")
     forget_events(world)
-    failed = {"type": "Failed", "status": "True", "message": event["message"]}
-    world.sandbox.set_status(JOBS, "once", {"conditions": [failed]}, namespace="team-a")
+    owner = event["involvedObject"]["name"]
+    failing = {"type": "ReplicaFailure", "status": "True", "message": event["message"]}
+    world.sandbox.set_status(REPLICA_SETS, owner, {"conditions": [failing]}, namespace="team-a")
     world.collect()
 
     row = Denial.objects.get()
-    assert (row.top_kind, row.top_name, row.count) == ("Job", "once", 1)
+    assert (row.top_kind, row.top_name, row.count) == ("Deployment", "web", 1)
     before = row.last_at
 
     world.collect()

@@ -97,6 +97,7 @@ def test_fold_leaves_a_controllers_pod_to_its_controller_and_keeps_what_was_trie
         (5, {"a": 5}, {"a": 2}, 5),
         (0, {}, {"condition:u": 0}, 1),
         (1, {"condition:u": 0}, {"condition:u": 0}, 1),
+        (3, {}, {"a": 10**30}, 2**31 - 1),
     ],
 )
 def test_total_counts_no_event_twice(

@@ -142,7 +142,7 @@ def violation(message: str) -> Event:
 
 
 def test_failed_create_is_a_controllers_and_says_how_often_and_since_when() -> None:
-    (denial,) = read_event(event())
+    (denial,) = read_event(now=NOW, event=event())
 
     assert denial == Denial(
         refusal=Refusal(REFUSED, "s-enforce", "", "Set it."),
@@ -161,27 +161,40 @@ def test_failed_create_is_a_controllers_and_says_how_often_and_since_when() -> N
 
 def test_event_of_the_newer_api_counts_its_series() -> None:
     (denial,) = read_event(
-        event(
+        now=NOW,
+        event=event(
             count=None,
             firstTimestamp=None,
             lastTimestamp=None,
             eventTime="2026-03-02T08:30:00.000001Z",
             series={"count": 4, "lastObservedTime": "2026-03-02T09:10:00.5Z"},
-        )
+        ),
     )
 
     assert (denial.count, denial.first_at.minute, denial.last_at.minute) == (4, 30, 10)
 
 
 def test_event_without_times_was_when_it_was_made() -> None:
-    (denial,) = read_event(event(count=None, firstTimestamp=None, lastTimestamp=None))
+    (denial,) = read_event(
+        now=NOW, event=event(count=None, firstTimestamp=None, lastTimestamp=None)
+    )
 
     assert (denial.count, denial.first_at, denial.last_at.hour) == (1, denial.last_at, 8)
 
 
+def test_event_of_the_future_is_of_now_and_one_without_a_zone_is_malformed() -> None:
+    (denial,) = read_event(now=NOW, event=event(lastTimestamp="9999-01-01T00:00:00Z"))
+    assert denial.last_at == NOW
+
+    with pytest.raises(msgspec.ValidationError):
+        event(lastTimestamp="2026-03-02T09:00:00")
+
+
 def test_event_that_never_was_is_malformed() -> None:
     with pytest.raises(ValueError, match="when"):
-        read_event(event(metadata={"uid": "e"}, firstTimestamp=None, lastTimestamp=None))
+        read_event(
+            now=NOW, event=event(metadata={"uid": "e"}, firstTimestamp=None, lastTimestamp=None)
+        )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +213,7 @@ def test_event_that_never_was_is_malformed() -> None:
     ],
 )
 def test_engines_event_is_an_attempt_by_hand(message: str, expected: tuple[Any, ...]) -> None:
-    (denial,) = read_event(violation(message))
+    (denial,) = read_event(now=NOW, event=violation(message))
 
     refusal = denial.refusal
     assert denial.attempt is Attempt.HAND
@@ -224,12 +237,12 @@ def test_engines_event_is_an_attempt_by_hand(message: str, expected: tuple[Any, 
     ],
 )
 def test_engines_event_of_a_result_or_of_our_probe_is_no_denial(message: str) -> None:
-    assert read_event(violation(message)) == ()
+    assert read_event(now=NOW, event=violation(message)) == ()
 
 
 def test_event_for_another_reason_is_no_denial() -> None:
-    assert read_event(event(reason="BackOff")) == ()
-    assert read_event(event(reason=None, message=None)) == ()
+    assert read_event(now=NOW, event=event(reason="BackOff")) == ()
+    assert read_event(now=NOW, event=event(reason=None, message=None)) == ()
 
 
 JOB = {
@@ -248,8 +261,14 @@ JOB = {
 }
 
 
-def test_condition_that_quotes_a_denial_holds_until_now_and_does_not_count() -> None:
-    conditions, regarding = conditions_of("Job", json.dumps(JOB).encode())
+@pytest.mark.parametrize(
+    ("kind", "ended"), [("Failed", True), ("FailureTarget", True), ("ReplicaFailure", False)]
+)
+def test_condition_does_not_count_and_holds_until_now_while_it_is_tried(
+    kind: str, ended: bool
+) -> None:
+    job = json.loads(json.dumps(JOB).replace('"Failed"', f'"{kind}"'))
+    conditions, regarding = conditions_of("Job", json.dumps(job).encode())
     (denial,) = (d for c in conditions for d in read_condition(c, regarding, now=NOW))
 
     assert regarding == Reference("Job", "shop", "once", "u-2")
@@ -258,7 +277,8 @@ def test_condition_that_quotes_a_denial_holds_until_now_and_does_not_count() -> 
         0,
         Attempt.CONTROLLER,
     )
-    assert (denial.first_at, denial.last_at) == (NOW.replace(hour=7, minute=0), NOW)
+    assert denial.first_at == NOW.replace(hour=7, minute=0)
+    assert denial.last_at == (denial.first_at if ended else NOW)
 
 
 def test_condition_that_is_over_is_no_denial() -> None:
@@ -282,7 +302,7 @@ def test_object_without_such_a_condition_has_none(item: bytes) -> None:
 def test_texts_that_never_end_are_read_to_their_limit() -> None:
     long = f"Error creating: {VPOL}Policy s-enforce failed: {'x' * 100_000}"
 
-    (denial,) = read_event(event(message=long))
+    (denial,) = read_event(now=NOW, event=event(message=long))
 
     assert len(denial.text) <= 4000
     assert denial.last_at - denial.first_at == timedelta(hours=1)
