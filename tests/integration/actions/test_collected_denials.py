@@ -221,6 +221,17 @@ def test_events_that_break_off_are_not_taken_for_none(world: SandboxWorld, hand:
     assert KindSnapshot.objects.get(kind="events").failure == "The list took too long."
 
 
+def test_way_that_was_cut_off_before_is_said_of_events_too(world: SandboxWorld, hand: Hand) -> None:
+    def cut(call: str, what: str) -> None:
+        if (call, what) == ("page", "deployments/v1"):
+            raise TimedOut("The API server took too long.")
+
+    hand.before = cut
+    world.collect()
+
+    assert KindSnapshot.objects.get(kind="events").failure == "The API server took too long."
+
+
 def test_malformed_event_is_named_and_stops_nothing(world: SandboxWorld, hand: Hand) -> None:
     enforce(world)
     put(world, deployment("team-a", "web", BAD))

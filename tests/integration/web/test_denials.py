@@ -114,6 +114,42 @@ def test_list_says_who_what_since_when_and_has_the_events(
 
 
 @pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"top_kind": "CronJob"}, "the workload is gone"),
+        ({"attempt": "hand"}, "the policy did its work"),
+        ({"variant_name": ""}, "not secprof&#x27;s"),
+        ({"outcome": "engine-down"}, "The engine did not answer"),
+        ({"outcome": "policy-error"}, "The policy could not judge it."),
+        ({"top_name": "quiet"}, "has not been refused again"),
+        ({"namespace": "pay", "top_name": "till"}, "nothing is proven to be enforced here now"),
+    ],
+)
+def test_list_says_what_each_denial_means(
+    browser: Browser, cluster: Cluster, flip: Flip, fields: dict[str, Any], words: str
+) -> None:
+    factories.workload(cluster, "shop", "quiet")
+    factories.workload(cluster, "pay", "till")
+    hours_ago = timezone.now() - timedelta(hours=3)
+    where = {"namespace": "shop", "top_name": "front", "last_at": hours_ago, **fields}
+    factories.denial(cluster, where.pop("namespace"), where.pop("top_name"), **where)
+
+    assert words in browser("viewer").get("/denials/").text
+
+
+def test_home_says_of_a_single_cron_job_that_it_cannot_create_its_jobs(
+    browser: Browser, cluster: Cluster, flip: Flip
+) -> None:
+    factories.workload(cluster, "shop", "nightly", kind="CronJob", top_kind="CronJob")
+    factories.denial(cluster, "shop", "nightly", top_kind="CronJob", count=1)
+
+    text = browser("viewer").get("/").text
+
+    assert "Cannot create its Jobs since the flip of" in text
+    assert "require-seccomp refused them 1 time." in text
+
+
+@pytest.mark.parametrize(
     ("query", "shown"),
     [
         ("cluster=prod", {"front", "till"}),

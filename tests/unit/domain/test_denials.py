@@ -108,6 +108,7 @@ FINE = "validate.kyverno.svc-fail-finegrained-s-enforce"
         ('Error creating: pods "web-x" is forbidden: exceeded quota: compute', []),
         ("Error creating: etcdserver: request timed out", []),
         ("admission webhook", []),
+        ('Error creating: admission webhook "gate.example.org" was odd', []),
         ("", []),
     ],
 )

@@ -91,6 +91,18 @@ def test_cron_job_tries_every_ten_minutes_and_names_what_refused_its_job(place: 
     assert [event["count"] for event in events(place, FAILED)] == [2]
 
 
+def test_cron_job_that_is_suspended_or_admitted_says_nothing(place: Place) -> None:
+    cron_job = wrapped(WorkloadKind.CRON_JOB, pod(container("c")), name="nightly")
+    cron_job["metadata"]["namespace"] = "team-a"
+    suspended = {**cron_job, "spec": {**cron_job["spec"], "suspend": True}}
+    place.sandbox.apply_manifest(suspended, forced=True)
+    cron_job["metadata"]["namespace"] = "team-b"
+    place.sandbox.apply_manifest(cron_job, forced=True)
+    place.install(Target.CLUSTER_POLICY, "team-a")
+
+    assert events(place, FAILED) == []
+
+
 def test_events_expire_after_an_hour(place: Place) -> None:
     drained(place)
     place.clock.forward(3601)
