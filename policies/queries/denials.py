@@ -17,18 +17,22 @@ from policies.cluster.gateway import EVENTS
 from policies.domain.answers import AnswerOutcome
 from policies.domain.authority import Place
 from policies.domain.denials import Attempt
+from policies.domain.library import ObjectRole
 from policies.models import (
     Cluster,
     Denial,
     KindSnapshot,
     ObservedNamespace,
+    ObservedPolicy,
     ObservedWorkload,
     Stage,
+    Variant,
 )
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
-STUCK_LIMIT = 200
+STUCK_LIMIT = 500
+"""Newest rows that are looked through: what is stuck is refused again and again."""
 TRIES_WITHIN = timedelta(hours=1)
 """The longest that a controller waits between two tries is 17 minutes; an event is held back for 5 at most."""
 SCHEDULED_WITHIN = timedelta(days=7)
@@ -39,7 +43,7 @@ class DenialState(StrEnum):
     """What a denial means now."""
 
     STUCK = "stuck"
-    """A controller cannot create what its workload needs, since the flip."""
+    """A controller cannot create what its workload needs, where the twin was proven to refuse or names the namespace."""
     UNJUDGED = "unjudged"
     """Refused because the policy could not judge, or the engine did not answer."""
     TRIED = "tried"
@@ -67,7 +71,6 @@ class DenialFilter:
 class Flipped:
     """The flip since which a namespace is proven to be enforced."""
 
-    variant_id: int
     flip_id: UUID | None
     """None when that flip reaches further than one may see."""
     at: datetime
@@ -100,6 +103,8 @@ class DenialRow:
     rule: str
     variant: str
     """Empty for a policy of others."""
+    variant_id: int | None
+    """None for a policy of others, and in a namespace that is gone."""
     attempt: Attempt
     state: DenialState
     outcome: AnswerOutcome
@@ -110,6 +115,8 @@ class DenialRow:
     texts: tuple[Said, ...]
     flipped: Flipped | None
     """None while the namespace is not proven to be enforced."""
+    is_named: bool
+    """Whether the twin on the cluster names the namespace, proven or not."""
     is_there: bool
     """Whether the last collection saw the workload."""
 
@@ -195,19 +202,11 @@ def since_flip(
 
 
 def stuck(*, reach: Reach) -> tuple[DenialRow, ...]:
-    """Give the workloads that lack what a twin refuses to their controllers since its flip, the newest first."""
+    """Give the workloads that lack what a twin refuses to their controllers, the newest first."""
     found = Denial.objects.filter(
         reach.in_namespaces(), attempt=Attempt.CONTROLLER, outcome=AnswerOutcome.REFUSED
     ).exclude(variant_name="")
-    there = Stage.objects.filter(
-        variant__cluster_id=OuterRef("cluster_id"),
-        variant__name=OuterRef("variant_name"),
-        namespace=OuterRef("namespace"),
-        value=Stage.Value.ENFORCE,
-        proven_at__lte=OuterRef("last_at"),
-    )
-    newest = found.filter(Exists(there)).order_by("-last_at", "pk")[:STUCK_LIMIT]
-    rows = denial_rows(newest, reach=reach)
+    rows = denial_rows(found.order_by("-last_at", "pk")[:STUCK_LIMIT], reach=reach)
     return tuple(row for row in rows if row.state is DenialState.STUCK)
 
 
@@ -234,7 +233,7 @@ def _unread(
 
 
 def denial_rows(found: QuerySet[Denial], *, reach: Reach) -> tuple[DenialRow, ...]:
-    """Make rows, in five queries."""
+    """Make rows, in a fixed number of queries."""
     denials = list(found)
     clusters = dict(
         Cluster.objects.filter(pk__in={each.cluster_id for each in denials}).values_list(
@@ -244,7 +243,9 @@ def denial_rows(found: QuerySet[Denial], *, reach: Reach) -> tuple[DenialRow, ..
     around = _Around(
         clusters=clusters,
         spaces=_spaces(denials),
+        variants=_variants(denials),
         flipped=_flipped(denials, reach),
+        named=_named(denials),
         there=_there(denials),
         read_at=_read_at(denials),
     )
@@ -258,13 +259,18 @@ class _Around:
     clusters: Mapping[int, str]
     spaces: Mapping[tuple[int, str], tuple[str, Mapping[str, str]]]
     """Team and labels of namespaces."""
+    variants: Mapping[tuple[int, str], int]
     flipped: Mapping[tuple[int, str, str], Flipped]
+    named: frozenset[tuple[int, str, str]]
     there: frozenset[tuple[int, str, str, str]]
     read_at: Mapping[int, datetime]
 
     def row(self, denial: Denial) -> DenialRow:
         pk, namespace = denial.cluster_id, denial.namespace
-        flipped = self.flipped.get((pk, denial.variant_name, namespace))
+        where = (pk, denial.variant_name, namespace)
+        flipped = self.flipped.get(where)
+        is_known = (pk, namespace) in self.spaces
+        variant_id = self.variants.get((pk, denial.variant_name)) if is_known else None
         team, labels = self.spaces.get((pk, namespace), ("", {}))
         is_there = (pk, namespace, denial.top_kind, denial.top_name) in self.there
         return DenialRow(
@@ -279,8 +285,9 @@ class _Around:
             policy=denial.policy,
             rule=denial.rule,
             variant=denial.variant_name,
+            variant_id=variant_id,
             attempt=Attempt(denial.attempt),
-            state=self._state(denial, flipped, is_there=is_there),
+            state=self._state(denial, is_there=is_there),
             outcome=AnswerOutcome(denial.outcome),
             count=denial.count,
             first_at=denial.first_at,
@@ -288,21 +295,31 @@ class _Around:
             message=denial.message,
             texts=tuple(_said(each) for each in denial.texts),
             flipped=flipped,
+            is_named=where in self.named,
             is_there=is_there,
         )
 
-    def _state(self, denial: Denial, flipped: Flipped | None, *, is_there: bool) -> DenialState:
+    def _state(self, denial: Denial, *, is_there: bool) -> DenialState:
         if denial.outcome in (AnswerOutcome.ENGINE_DOWN, AnswerOutcome.POLICY_ERROR):
             return DenialState.UNJUDGED
         if not denial.variant_name or denial.outcome != AnswerOutcome.REFUSED:
             return DenialState.OTHER
         if denial.attempt == Attempt.HAND:
             return DenialState.TRIED
+        goes_on = is_there and self._tries(denial) and self._denies(denial)
+        return DenialState.STUCK if goes_on else DenialState.OVER
+
+    def _tries(self, denial: Denial) -> bool:
+        """Say whether its controller was refused so lately that it will be again."""
         within = SCHEDULED_WITHIN if denial.top_kind == "CronJob" else TRIES_WITHIN
         read_at = self.read_at.get(denial.cluster_id, denial.last_at)
-        goes_on = denial.last_at >= read_at - within
-        is_since = flipped is not None and denial.last_at >= flipped.at
-        return DenialState.STUCK if is_there and is_since and goes_on else DenialState.OVER
+        return denial.last_at >= read_at - within
+
+    def _denies(self, denial: Denial) -> bool:
+        """Say whether the twin still refuses there: since a proof, or because the cluster shows it so."""
+        where = (denial.cluster_id, denial.variant_name, denial.namespace)
+        flipped = self.flipped.get(where)
+        return where in self.named if flipped is None else denial.last_at >= flipped.at
 
 
 def _matching(seen: QuerySet[Denial], wanted: DenialFilter) -> QuerySet[Denial]:
@@ -346,12 +363,34 @@ def _flipped(denials: Iterable[Denial], reach: Reach) -> dict[tuple[int, str, st
     ).select_related("variant", "flip__variant")
     return {
         (stage.variant.cluster_id, stage.variant.name, stage.namespace): Flipped(
-            stage.variant_id,
             stage.flip_id if reach.sees_flip(stage.flip) else None,
             stage.proven_at,
         )
         for stage in stages
     }
+
+
+def _variants(denials: Iterable[Denial]) -> dict[tuple[int, str], int]:
+    rows = Variant.objects.filter(
+        cluster_id__in={each.cluster_id for each in denials},
+        name__in={each.variant_name for each in denials},
+    )
+    return {
+        (pk, name): variant for pk, name, variant in rows.values_list("cluster_id", "name", "pk")
+    }
+
+
+def _named(denials: Iterable[Denial]) -> frozenset[tuple[int, str, str]]:
+    rows = ObservedPolicy.objects.filter(
+        cluster_id__in={each.cluster_id for each in denials},
+        variant_name__in={each.variant_name for each in denials},
+        role=ObjectRole.TWIN.value,
+    )
+    return frozenset(
+        (pk, variant, name)
+        for pk, variant, names in rows.values_list("cluster_id", "variant_name", "enforced")
+        for name in names
+    )
 
 
 def _there(denials: Iterable[Denial]) -> frozenset[tuple[int, str, str, str]]:

@@ -70,22 +70,28 @@ def stuck_lines(rows: Iterable[DenialRow], actor: Actor) -> tuple[StuckLine, ...
 
 def _line(group: list[DenialRow], actor: Actor) -> Iterable[StuckLine]:
     first = group[0]
-    if first.flipped is None:
+    if first.variant_id is None:
         return
     workloads = tuple(dict.fromkeys(f"{row.kind} {row.name}" for row in group))
-    lacking = "their pods" if len(workloads) > 1 else _lacking(first)
     yield StuckLine(
-        key=f"{first.cluster_id}-{first.flipped.variant_id}-{first.namespace}",
+        key=f"{first.cluster_id}-{first.variant_id}-{first.namespace}",
         subject=f"{listed(workloads, limit=NAMED)} in {first.namespace}",
-        sentence=f"Cannot create {lacking} since the flip of {day(first.flipped.at)}: "
-        f"{first.variant} refused them {count_of(sum(row.count for row in group), 'time')}.",
+        sentence=_stuck_sentence(group, "their pods" if len(workloads) > 1 else _lacking(first)),
         cluster=first.cluster,
         namespace=first.namespace,
-        variant_id=first.flipped.variant_id,
-        flip_id=first.flipped.flip_id,
+        variant_id=first.variant_id,
+        flip_id=first.flipped.flip_id if first.flipped else None,
         at=max(row.last_at for row in group),
         may_roll_back=permit(actor, Act.ROLL_BACK, at=first.place),
     )
+
+
+def _stuck_sentence(group: list[DenialRow], lacking: str) -> str:
+    first = group[0]
+    times = count_of(sum(row.count for row in group), "time")
+    since = f" since the flip of {day(first.flipped.at)}" if first.flipped else ""
+    doubt = "" if first.flipped else " Nothing proves that it is enforced there."
+    return f"Cannot create {lacking}{since}: {first.variant} refused them {times}.{doubt}"
 
 
 def _lacking(row: DenialRow) -> str:
@@ -104,8 +110,8 @@ def _sentence(row: DenialRow) -> str:
             return "By a policy or webhook that is not secprof's."
     if not row.is_there:
         return "Its controller was refused; the workload is gone."
-    if row.flipped is None:
-        return "Its controller was refused; nothing is proven to be enforced here now."
+    if row.flipped is None and not row.is_named:
+        return "Its controller was refused; the policy refuses nothing here now."
     return "Its controller was refused, and has not been refused again."
 
 

@@ -98,6 +98,20 @@ def test_namespace_that_was_rolled_back_has_nothing_stuck(cluster: Cluster, db: 
     assert stuck(reach=EVERYTHING_SEEN) == ()
 
 
+def test_controller_is_stuck_where_a_flip_was_applied_and_not_proven(
+    browser: Browser, cluster: Cluster, variant: Variant
+) -> None:
+    factories.observed(variant, "twin", ["shop"])
+    factories.denial(cluster, "shop", "front")
+
+    text = browser("operator").get("/").text
+
+    assert [row.state for row in stuck(reach=EVERYTHING_SEEN)] == [DenialState.STUCK]
+    assert "Cannot create its pods: require-seccomp refused them 12 times." in text
+    assert "Nothing proves that it is enforced there." in text
+    assert f'action="/variants/{variant.pk}/roll-back/"' in text
+
+
 def test_list_says_who_what_since_when_and_has_the_events(
     browser: Browser, cluster: Cluster, flip: Flip
 ) -> None:
@@ -122,7 +136,7 @@ def test_list_says_who_what_since_when_and_has_the_events(
         ({"outcome": "engine-down"}, "The engine did not answer"),
         ({"outcome": "policy-error"}, "The policy could not judge it."),
         ({"top_name": "quiet"}, "has not been refused again"),
-        ({"namespace": "pay", "top_name": "till"}, "nothing is proven to be enforced here now"),
+        ({"namespace": "pay", "top_name": "till"}, "the policy refuses nothing here now"),
     ],
 )
 def test_list_says_what_each_denial_means(
