@@ -28,6 +28,7 @@ from policies.models import (
     Stage,
     Variant,
 )
+from policies.queries.freshness import stale_after
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
@@ -127,11 +128,13 @@ class DenialRow:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A cluster whose events are not known: that it shows no denials means nothing."""
+    """A cluster whose events are not known, or not lately: that it shows no denials means nothing."""
 
     cluster: str
     reason: str
-    """Empty while they were not read yet."""
+    """Why the newest read did not finish; empty when it did."""
+    read_at: datetime | None
+    """When they were read last, too long ago; None while they never were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ class DenialPage:
     teams: tuple[str, ...]
 
 
-def denial_page(wanted: DenialFilter, *, reach: Reach) -> DenialPage:
+def denial_page(wanted: DenialFilter, *, reach: Reach, now: datetime) -> DenialPage:
     """List denials in reach, the newest first, in a fixed number of queries."""
     seen = Denial.objects.filter(reach.in_namespaces())
     every = tuple(reach.clusters())
@@ -170,7 +173,7 @@ def denial_page(wanted: DenialFilter, *, reach: Reach) -> DenialPage:
         total_count=total,
         page=number,
         page_count=pages,
-        unread=_unread(clusters, snapshots),
+        unread=_unread(clusters, snapshots, now),
         read_at=min((at for row in snapshots.values() if (at := row.completed_at)), default=None),
         clusters=tuple(each.name for each in every),
         namespaces=_choices(seen, "namespace"),
@@ -210,9 +213,9 @@ def stuck(*, reach: Reach) -> tuple[DenialRow, ...]:
     return tuple(row for row in rows if row.state is DenialState.STUCK)
 
 
-def unread_on(cluster: Cluster) -> tuple[Unread, ...]:
-    """Say whether a cluster's events were not read to their end, or never: one entry at most."""
-    return _unread([cluster], _snapshots([cluster]))
+def unread_on(cluster: Cluster, *, now: datetime) -> tuple[Unread, ...]:
+    """Say whether a cluster's events were not read to their end, or not lately: one entry at most."""
+    return _unread([cluster], _snapshots([cluster]), now)
 
 
 def _snapshots(clusters: Iterable[Cluster]) -> dict[int, KindSnapshot]:
@@ -222,13 +225,15 @@ def _snapshots(clusters: Iterable[Cluster]) -> dict[int, KindSnapshot]:
 
 
 def _unread(
-    clusters: Iterable[Cluster], snapshots: Mapping[int, KindSnapshot]
+    clusters: Iterable[Cluster], snapshots: Mapping[int, KindSnapshot], now: datetime
 ) -> tuple[Unread, ...]:
     found = []
     for each in clusters:
         row = snapshots.get(each.pk)
-        if row is None or row.completed_at is None or row.failure:
-            found.append(Unread(each.name, row.failure if row else ""))
+        read_at = row.completed_at if row else None
+        failure = row.failure if row else ""
+        if failure or read_at is None or now - read_at > stale_after():
+            found.append(Unread(each.name, failure, read_at))
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """List what was refused, the newest first."""
     now = timezone.now()
     wanted = read_filter(request.GET, now=now)
-    page = denial_page(wanted, reach=seen_by(request.user))
+    page = denial_page(wanted, reach=seen_by(request.user), now=now)
     context = {
         "page": page,
         "lines": shown_denials(page.rows),

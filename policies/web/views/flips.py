@@ -163,7 +163,7 @@ def _denied(flip: Flip, found: FlipPage, reach: Reach) -> dict[str, Any]:
         "shows_denials": True,
         "denied": shown_denials(rows[:DENIALS_SHOWN]),
         "more_denied": max(0, len(rows) - DENIALS_SHOWN),
-        "unread": unread_on(flip.variant.cluster),
+        "unread": unread_on(flip.variant.cluster, now=timezone.now()),
     }
 
 

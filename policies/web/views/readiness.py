@@ -162,7 +162,7 @@ def _denied(variant: Variant, found: Cell, reach: Reach) -> dict[str, Any]:
     return {
         "denied": shown_denials(rows[:OFFENDERS_SHOWN]),
         "more_denied": max(0, len(rows) - OFFENDERS_SHOWN),
-        "unread": unread_on(variant.cluster),
+        "unread": unread_on(variant.cluster, now=timezone.now()),
     }
 
 

@@ -225,7 +225,13 @@ def test_list_is_paged_and_costs_the_same_whatever_the_size(
 
 
 @pytest.mark.parametrize(
-    "fields", [{"failure": "The credential may not list events."}, {"completed_at": None}]
+    "fields",
+    [
+        {"failure": "The credential may not list events."},
+        {"completed_at": None},
+        {"completed_at": timezone.now() - timedelta(hours=2)},
+    ],
+    ids=["failed", "never", "old"],
 )
 def test_events_that_are_not_known_are_never_shown_as_no_denials(
     browser: Browser, cluster: Cluster, flip: Flip, variant: Variant, fields: dict[str, Any]
