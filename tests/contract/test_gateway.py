@@ -103,6 +103,23 @@ def names(page: Page) -> tuple[str, ...]:
     return tuple(json.loads(item)["metadata"]["name"] for item in page.items)
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [("metadata.name=t3", ("t3",)), ("metadata.name=t3,metadata.namespace=elsewhere", ())],
+)
+def test_pages_by_fields_are_those_that_fit(
+    cluster: Cluster, five: str, fields: str, expected: tuple[str, ...]
+) -> None:
+    (page,) = cluster.gateway.pages(POD_TEMPLATES, namespace=five, fields=fields)
+
+    assert names(page) == expected
+
+
+def test_pages_by_a_field_that_a_kind_has_not_are_invalid(cluster: Cluster, five: str) -> None:
+    with pytest.raises(Invalid, match="field label not supported: spec"):
+        next(cluster.gateway.pages(POD_TEMPLATES, namespace=five, fields="spec.color=red"))
+
+
 def test_pages_with_a_limit_come_in_order_and_the_last_says_so(cluster: Cluster, five: str) -> None:
     pages = read(cluster, five, limit=2)
 
