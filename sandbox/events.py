@@ -26,8 +26,11 @@ def select(kind: str, fields: str, manifests: Iterable[Manifest]) -> tuple[Manif
     """Keep what fits a field selector of equalities. Raises Invalid for a field that this kind has not."""
     asked = [part.split("=", 1) for part in fields.split(",") if part]
     for name, _ in asked:
-        if name not in SELECTABLE or (kind != EVENTS.kind and not name.startswith("metadata.")):
+        if kind == EVENTS.kind and name not in SELECTABLE:
             raise refused(400, f"field label not supported: {name}")
+        if kind != EVENTS.kind and not name.startswith("metadata."):
+            known = '"metadata.name", "metadata.namespace"'
+            raise refused(400, f'"{name}" is not a known field selector: only {known}')
     return tuple(m for m in manifests if all(_at(m, name) == value for name, value in asked))
 
 
