@@ -66,8 +66,8 @@ def _stored(store: Store) -> list[str]:
     ]
 
 
-def review(store: Store, request: Request) -> tuple[str, ...]:
-    """Ask every webhook that this request concerns; return their warnings.
+def review(store: Store, request: Request, denied: list[Failure]) -> tuple[str, ...]:
+    """Ask every webhook that this request concerns; return their warnings. What a denial rests on goes to `denied`.
 
     Raises:
         EngineDown, RejectedByAdmission
@@ -89,6 +89,7 @@ def review(store: Store, request: Request) -> tuple[str, ...]:
         for webhook, group in called.items()
     }
     for webhook, found in failures.items():
+        denied += [failure for failure in found if failure.enforced]
         _deny(webhook, found, request)
     return tuple(
         _warning(failure)

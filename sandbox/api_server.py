@@ -1,9 +1,11 @@
 """The write side of the sandbox's API server: create, replace, delete, with guards, defaulting and webhooks."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from policies.cluster.errors import RejectedByAdmission
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     KYVERNO_EXCEPTIONS,
@@ -14,8 +16,8 @@ from policies.cluster.gateway import (
     Resource,
 )
 from policies.domain.exceptions import ExceptionKind
-from sandbox import apparmor, defaulting, exceptions, kinds, native, validation
-from sandbox.admission import review, silence
+from sandbox import apparmor, defaulting, events, exceptions, kinds, native, validation
+from sandbox.admission import Failure, review, silence
 from sandbox.faults import Fault, is_set
 from sandbox.pods import is_workload
 from sandbox.refused import exists_already, not_found, not_fulfilled
@@ -52,9 +54,15 @@ class ApiServer:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._denied: list[Failure] = []
+        """Why the engine refused the request under way."""
 
     def create(self, manifest: Manifest, *, dry_run: bool = False, forced: bool = False) -> Answer:
         """Create an object. A forced create asks no webhook."""
+        with self._announcing():
+            return self._create(manifest, dry_run=dry_run, forced=forced)
+
+    def _create(self, manifest: Manifest, *, dry_run: bool, forced: bool) -> Answer:
         manifest = copy.deepcopy(manifest)
         resource = kinds.resource_of(manifest)
         with self._store.transaction(writes=not dry_run):
@@ -90,6 +98,26 @@ class ApiServer:
         subresource: str = "",
     ) -> Answer:
         """Replace an object; `uid` and `version`, where given, must still hold. Raises NotFound, Conflict."""
+        with self._announcing():
+            return self._replace(
+                manifest,
+                uid=uid,
+                version=version,
+                dry_run=dry_run,
+                forced=forced,
+                subresource=subresource,
+            )
+
+    def _replace(
+        self,
+        manifest: Manifest,
+        *,
+        uid: str,
+        version: str,
+        dry_run: bool,
+        forced: bool,
+        subresource: str,
+    ) -> Answer:
         manifest = copy.deepcopy(manifest)
         resource = kinds.resource_of(manifest)
         key = key_of(manifest)
@@ -145,7 +173,20 @@ class ApiServer:
             return self._admit_exception(resource, request)
         if not is_workload(request.kind):
             return ()
-        return native.review(self._store, request) + review(self._store, request)
+        warnings = native.review(self._store, request)
+        self._request = request
+        return warnings + review(self._store, request, self._denied)
+
+    @contextmanager
+    def _announcing(self) -> Iterator[None]:
+        """Let the engine make events of its denial, once the transaction that it ended is over."""
+        self._denied = []
+        try:
+            yield
+        except RejectedByAdmission:
+            if self._denied:
+                events.blocked(self._store, self._request, self._denied, self._clock())
+            raise
 
     def _admit_policy(self, resource: Resource, request: Request) -> tuple[str, ...]:
         if is_set(self._store, Fault.ENGINE_DOWN):

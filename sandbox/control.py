@@ -10,6 +10,7 @@ from policies.cluster.gateway import NAMESPACES, PODS, Answer, Resource
 from sandbox import kinds, nodes, reports
 from sandbox.admission import freeze_view, thaw_view
 from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.attempts import make_pods_anew, try_cron_jobs
 from sandbox.faults import Fault, SetFault, is_set, read_faults
 from sandbox.store import Manifest, Store, key_of
 
@@ -83,6 +84,18 @@ class Sandbox:
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         return self._server.read(resource, kinds.key_for(resource, name, namespace))
 
+    def objects(self, resource: Resource, *, namespace: str = "") -> tuple[Manifest, ...]:
+        """Give all objects of a kind."""
+        return self._store.objects(resource.group, resource.kind, namespace=namespace)
+
+    def set_status(
+        self, resource: Resource, name: str, status: Manifest, *, namespace: str = ""
+    ) -> None:
+        """Write a status, as the controller in charge does."""
+        with self._store.transaction():
+            manifest = self.get(resource, name, namespace=namespace)
+            self._store.put({**manifest, "status": status})
+
     def exists(self, resource: Resource, name: str, *, namespace: str = "") -> bool:
         try:
             self.get(resource, name, namespace=namespace)
@@ -119,6 +132,15 @@ class Sandbox:
         manifest = copy.deepcopy(self.get(PODS, pod, namespace=namespace))
         manifest["spec"].setdefault("ephemeralContainers", []).append(container)
         return self._server.replace(manifest, dry_run=True, subresource="ephemeralcontainers")
+
+    def make_pods_anew(self, resource: Resource, name: str, *, namespace: str) -> None:
+        """Delete a workload's pods and let its controller create them again; what is refused becomes an event."""
+        workload = self.get(resource, name, namespace=namespace)
+        make_pods_anew(self._store, self._server, workload, self._clock())
+
+    def run_cron_jobs(self) -> None:
+        """Let each CronJob try to create a Job now; what is refused becomes an event."""
+        try_cron_jobs(self._store, self._server, self._clock())
 
     def scan(self, now: datetime | None = None) -> int:
         """Judge every resource again, frozen or not; return how many reports were made."""

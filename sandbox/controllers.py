@@ -27,6 +27,31 @@ def roll_out(workload: Manifest, make: Make, options: dict[str, str]) -> None:
     }.get(workload["kind"], _nothing)(workload, make, options)
 
 
+def pods_of(owner: Manifest) -> tuple[Manifest, ...]:
+    """Give the pods that this stored object's controller would create; none for a kind that creates no pods."""
+    made: list[Manifest] = []
+
+    def keep(pod: Manifest) -> Manifest:
+        made.append(pod)
+        return pod
+
+    if owner["kind"] not in ("Deployment", "CronJob"):
+        roll_out(owner, keep, {})
+    return tuple(made)
+
+
+def scheduled_job(cron_job: Manifest, minute: int) -> Manifest:
+    """Give the Job that a stored CronJob creates for this minute (since the epoch)."""
+    template = copy.deepcopy(cron_job["spec"]["jobTemplate"])
+    labels = template["spec"]["template"]["metadata"].get("labels", {})
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _owned(cron_job, f"{cron_job['metadata']['name'][:52]}-{minute}", labels),
+        "spec": template["spec"],
+    }
+
+
 def suffix(*parts: object, length: int = 5) -> str:
     """A short word as Kubernetes puts at the end of generated names, the same for the same parts."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()

@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.cluster.errors import ClusterError, Forbidden, Gone, Unreachable
 from policies.cluster.gateway import (
+    EVENTS,
     OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
@@ -24,8 +25,9 @@ from policies.cluster.gateway import (
     WatchEnded,
     Write,
 )
-from sandbox import faults, kinds, nodes, reports
+from sandbox import events, faults, kinds, nodes, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
+from sandbox.attempts import run_cron_jobs
 from sandbox.refused import not_served
 from sandbox.store import Store
 
@@ -54,7 +56,13 @@ class SandboxGateway:
         return self._is_served(resource)
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        fields: str = "",
+        limit: int = 0,
+        at: str = "",
     ) -> Iterator[Page]:
         limit = limit or PAGE_SIZE
         self._meet(resource, "list")
@@ -62,10 +70,9 @@ class SandboxGateway:
         version = str(self._store.last_change())
         if at and self._store.changes(resource.group, resource.kind, int(at)) != ():
             raise Gone(f"The sandbox forgets what {resource.full_name} were.")
-        items = tuple(
-            _listed(resource, manifest)
-            for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)
-        )
+        found = self._store.objects(resource.group, resource.kind, namespace=namespace)
+        chosen = events.select(resource.kind, fields, found)
+        items = tuple(_listed(resource, manifest) for manifest in chosen)
         for number in count(1):
             if number > 1:
                 self._meet(resource, "list")
@@ -103,6 +110,9 @@ class SandboxGateway:
     def _bring_up_to_date(self, resource: Resource) -> None:
         if resource.plural == POLICY_REPORTS.plural:
             reports.bring_up_to_date(self._store, self._clock())
+        if resource == EVENTS:
+            run_cron_jobs(self._store, self._server, self._clock())
+            events.forget_expired(self._store, self._clock())
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         self._meet(resource, "get")

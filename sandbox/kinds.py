@@ -7,6 +7,7 @@ from sandbox.store import Key, Manifest
 BUILT_IN = (
     gateway.NAMESPACES,
     gateway.NODES,
+    gateway.EVENTS,
     *gateway.WORKLOADS,
     gateway.NATIVE_POLICIES,
     gateway.NATIVE_BINDINGS,

@@ -28,6 +28,7 @@ from policies.models import (
     AuditEvent,
     Cluster,
     CollectionRun,
+    Denial,
     DesiredRevision,
     ExceptionRequest,
     Flip,
@@ -460,6 +461,36 @@ def installed(on: Cluster, name: str = "require-seccomp", **fields: Any) -> Vari
     rollout(asked, RolloutStatus.PROVEN, (StepKind.APPLY, StepStatus.DONE, ""))
     observed(made)
     return made
+
+
+def denial(on: Cluster, namespace: str, name: str, **fields: Any) -> Denial:
+    """What a controller of a Deployment was refused a minute ago, by the twin of require-seccomp."""
+    at = timezone.now() - timedelta(minutes=1)
+    said = {"kind": "ReplicaSet", "name": f"{name}-6c4f9d7b8", "count": 12, "at": at.isoformat()}
+    values = {
+        "top_kind": "Deployment",
+        "policy": "require-seccomp-enforce",
+        "rule": C1,
+        "attempt": "controller",
+        "variant_name": "require-seccomp",
+        "outcome": "refused",
+        "count": 12,
+        "first_at": at - timedelta(minutes=30),
+        "last_at": at,
+        "message": "Set a seccomp profile.",
+        "example_kind": "ReplicaSet",
+        "example_name": f"{name}-6c4f9d7b8",
+        "texts": [{"event": "e-1", **said, "text": f"Error creating: {name} was denied"}],
+        **fields,
+    }
+    return Denial.objects.create(cluster=on, namespace=namespace, top_name=name, **values)
+
+
+def events_read(on: Cluster, **fields: Any) -> KindSnapshot:
+    """Events read to their end just now, or as the fields say."""
+    return KindSnapshot.objects.update_or_create(
+        cluster=on, kind="events", defaults={"completed_at": timezone.now(), **fields}
+    )[0]
 
 
 def event(verb: str, **fields: Any) -> AuditEvent:

@@ -10,6 +10,7 @@ from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     CLUSTER_POLICY_REPORTS,
+    EVENTS,
     NAMESPACES,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
@@ -31,6 +32,7 @@ LISTED = (
     *POLICIES,
     POLICY_REPORTS,
     CLUSTER_POLICY_REPORTS,
+    EVENTS,
     *PROFILE_KINDS,
 )
 SECRETS = Resource("", "v1", "secrets", "Secret")

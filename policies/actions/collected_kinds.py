@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from policies.actions.catching_up import ListInstead, catch_up, followed_kinds
+from policies.actions.collected_denials import collect_denials
 from policies.actions.collected_exceptions import (
     note_needs,
     read_exceptions,
@@ -28,6 +29,7 @@ from policies.domain.facts import TYPICAL, ClusterFacts
 from policies.domain.objects import Namespace
 from policies.domain.ownership import Top
 from policies.models import Cluster
+from policies.queries.seen import StoredTops
 from policies.queries.specs import judges_on
 
 
@@ -50,6 +52,7 @@ def read_and_store(work: CollectionWork) -> None:
     reports = read_reports(work)
     if reports is not None and tops is not None:
         store_results(work, reports, tops)
+    collect_denials(work, tops or StoredTops(work.cluster.pk))
     store_exceptions(work, read_exceptions(work))
     if tops is not None:
         note_needs(work)

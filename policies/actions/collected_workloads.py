@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
+from policies.actions.collected_denials import noting_refusals
 from policies.actions.collection_work import CollectionWork
 from policies.actions.judging import Panel, Seen
 from policies.actions.snapshots import POSTURE_COLUMNS, Snapshot
@@ -54,7 +55,8 @@ def read_workloads(work: CollectionWork, panel: Panel) -> tuple[Snapshot, Engine
     for resource in WORKLOADS:
         kind = WorkloadKind(resource.kind)
         decoder = msgspec.json.Decoder(STRUCT_BY_KIND[kind])
-        found = work.read_kind(resource, partial(_decode, panel, kind, decoder, engines))
+        decode = partial(_decode, panel, kind, decoder, engines)
+        found = work.read_kind(resource, noting_refusals(work, kind, decode))
         if found is None:
             snapshot.missing_kinds |= {kind} | BELOW.get(kind, frozenset({WorkloadKind.POD}))
         else:

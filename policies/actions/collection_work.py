@@ -18,6 +18,7 @@ from policies.cluster.errors import (
     Unreachable,
 )
 from policies.cluster.gateway import Gateway, Resource
+from policies.domain.denials import Denial
 from policies.models import Cluster, CollectionRun, KindSnapshot
 
 T = TypeVar("T")
@@ -59,6 +60,8 @@ class CollectionWork:
     stored_kinds: list[str] = field(default_factory=list)
     caught_up: CaughtUp | None = None
     """What a catch-up came to; None for a full run."""
+    refused: list[Denial] = field(default_factory=list)
+    """Denials that conditions of the objects read so far quote."""
     broken_by: ClusterError | None = None
     """What cut the way to the cluster; the kinds after it were not asked for."""
 

@@ -50,6 +50,8 @@ STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 JOBS = Resource("batch", "v1", "jobs", "Job")
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+EVENTS = Resource("", "v1", "events", "Event")
+"""Every API server serves them in the core group, whichever API they were written by."""
 CLUSTER_POLICIES = Resource(
     "kyverno.io", "v1", "clusterpolicies", "ClusterPolicy", namespaced=False
 )
@@ -237,13 +239,22 @@ class Gateway(Protocol):
         ...
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        fields: str = "",
+        limit: int = 0,
+        at: str = "",
     ) -> Iterator[Page]:
         """Yield a list page by page, over all namespaces when `namespace` is empty, of `limit` items or as many as usual.
 
         With `at` the list is as it was at that version exactly; Gone when the server has forgotten.
 
+        `fields` is a field selector: `reason=FailedCreate,involvedObject.kind=Job`. What does not fit it is not sent.
+
         Raises:
+            Invalid: this kind cannot be selected by one of these fields.
             NotFound: the resource is not served.
             Gone: the continue token expired midway; the caller starts the list again.
         """

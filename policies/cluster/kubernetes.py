@@ -100,13 +100,21 @@ class KubernetesGateway:
         return resource.plural in self._served[api_version]
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        fields: str = "",
+        limit: int = 0,
+        at: str = "",
     ) -> Iterator[Page]:
-        limit = limit or PAGE_SIZE
         path = _collection(resource, namespace)
-        query = [("limit", str(limit))]
+        asked = [("limit", str(limit or PAGE_SIZE))]
+        if fields:
+            asked.append(("fieldSelector", fields))
+        query = asked
         if at:
-            query += [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
+            query = [*asked, ("resourceVersion", at), ("resourceVersionMatch", "Exact")]
         following = ""
         with ThreadPoolExecutor(1) as ahead:
             reply = self._transport.read(path, query)
@@ -118,7 +126,7 @@ class KubernetesGateway:
                     )
                 following = found.metadata.following
                 # The server makes the next page while the caller is at work on this one.
-                query = [("limit", str(limit)), ("continue", following)]
+                query = [*asked, ("continue", following)]
                 coming = ahead.submit(self._transport.read, path, query) if following else None
                 yield Page(
                     items=tuple(bytes(item) for item in found.items or ()),

@@ -38,12 +38,16 @@ class PodAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """One sentence of a policy about the pod."""
+class Said:
+    """One sentence of a policy about an object."""
 
     policy: str
+    """Of a native policy the binding."""
     message: str
     error: bool
+    """The policy could not judge."""
+    rule: str = ""
+    """As sent, with its prefix where Kyverno derived it; only a ClusterPolicy has rules."""
 
 
 _WEBHOOK = re.compile(r'webhook "([^"]+)"')
@@ -85,9 +89,9 @@ def read_answer(
     `rejected_by` is the name of the webhook or native policy as far as it is known, `raw` the whole text of the refusal; both are
     empty when the pod was admitted.
     """
-    webhook = rejected_by or _webhook(raw)
+    webhook = rejected_by or webhook_of(raw)
     if engine_down or _UNREACHED.search(raw):
-        owner = _owner(webhook)
+        owner = owner_of(webhook)
         return PodAnswer(
             outcome=AnswerOutcome.ENGINE_DOWN,
             policy=owner if owner in policies else "",
@@ -99,12 +103,24 @@ def read_answer(
     return _admission(policies, warnings)
 
 
+def sentences(raw: str) -> tuple[Said, ...]:
+    """Give what each policy says in a refusal, whosever policy it is; nothing where a webhook refused that is not Kyverno's."""
+    if found := _NATIVE_DENIAL.match(raw):
+        return (_native_said(found),)
+    webhook = webhook_of(raw)
+    if "kyverno.svc" not in webhook:
+        return ()
+    owner = owner_of(webhook)
+    said = (*_cel_sentences(raw), *_blocked_rules(raw))
+    return tuple(each for each in said if owner in ("", each.policy))
+
+
 def _refusal(policies: Collection[str], webhook: str, raw: str) -> PodAnswer:
     other = PodAnswer(AnswerOutcome.REFUSED_BY_OTHER, message=raw.strip(), raw=raw)
     if found := _NATIVE_DENIAL.match(raw):
         said = [s for s in (_native_said(found),) if {s.policy, found[1]} <= set(policies)]
         return _worst(said, AnswerOutcome.REFUSED, raw) or other
-    owner = _owner(webhook)
+    owner = owner_of(webhook)
     if "kyverno.svc" not in webhook or (owner and owner not in policies):
         return other
     said = [s for s in (*_cel_sentences(raw), *_blocked_rules(raw)) if s.policy in policies]
@@ -117,7 +133,7 @@ def _admission(policies: Collection[str], warnings: Sequence[str]) -> PodAnswer:
     return _worst(said, AnswerOutcome.WARNED, raw) or PodAnswer(AnswerOutcome.ADMITTED, raw=raw)
 
 
-def _worst(said: Sequence[_Said], failed: AnswerOutcome, raw: str) -> PodAnswer | None:
+def _worst(said: Sequence[Said], failed: AnswerOutcome, raw: str) -> PodAnswer | None:
     """Prefer a sentence that judges the pod; an error counts when there is nothing else."""
     for sentence in sorted(said, key=lambda s: s.error):
         outcome = AnswerOutcome.POLICY_ERROR if sentence.error else failed
@@ -125,24 +141,25 @@ def _worst(said: Sequence[_Said], failed: AnswerOutcome, raw: str) -> PodAnswer 
     return None
 
 
-def _webhook(raw: str) -> str:
+def webhook_of(raw: str) -> str:
+    """Name the webhook that a text is from; empty when it names none."""
     found = _WEBHOOK.search(raw)
     return found.group(1) if found else ""
 
 
-def _owner(webhook: str) -> str:
+def owner_of(webhook: str) -> str:
     """Name the policy whose own webhook this is; empty for a webhook that policies share."""
     found = _OWN_WEBHOOK.search(webhook)
     return found.group(1) if found else ""
 
 
-def _cel_sentences(text: str) -> Iterator[_Said]:
+def _cel_sentences(text: str) -> Iterator[Said]:
     for found in _CEL_SENTENCE.finditer(text):
         policy, verdict, message = found.group(1, 2, 3)
-        yield _Said(policy, message.strip(), error=verdict == "error")
+        yield Said(policy, message.strip(), error=verdict == "error")
 
 
-def _blocked_rules(text: str) -> Iterator[_Said]:
+def _blocked_rules(text: str) -> Iterator[Said]:
     found = _BLOCKED.search(text)
     if found is None:
         return
@@ -151,26 +168,24 @@ def _blocked_rules(text: str) -> Iterator[_Said]:
     except yaml.YAMLError:
         return
     for policy, rules in blocked.items() if isinstance(blocked, dict) else ():
-        for message in rules.values() if isinstance(rules, dict) else ():
+        for rule, message in rules.items() if isinstance(rules, dict) else ():
             if isinstance(message, str):
-                yield _rule_said(str(policy), message)
+                yield _rule_said(str(policy), message, str(rule))
 
 
-def _warned(text: str) -> Iterator[_Said]:
+def _warned(text: str) -> Iterator[Said]:
     yield from _cel_sentences(text)
     if found := _NATIVE_WARNING.match(text):
         yield _native_said(found)
     if found := _RULE_WARNING.match(text):
-        yield _rule_said(found.group(1), found.group(3))
+        yield _rule_said(found.group(1), found.group(3), found.group(2))
 
 
-def _native_said(found: re.Match[str]) -> _Said:
+def _native_said(found: re.Match[str]) -> Said:
     policy, binding, message = found.groups()
-    return _Said(
-        binding or policy, message.strip(), error=_NATIVE_ERROR.search(message) is not None
-    )
+    return Said(binding or policy, message.strip(), error=_NATIVE_ERROR.search(message) is not None)
 
 
-def _rule_said(policy: str, message: str) -> _Said:
+def _rule_said(policy: str, message: str, rule: str) -> Said:
     text = message.strip()
-    return _Said(policy, text, error=_RULE_ERROR.search(text) is not None)
+    return Said(policy, text, error=_RULE_ERROR.search(text) is not None, rule=rule)

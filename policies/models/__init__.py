@@ -3,6 +3,7 @@
 from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import ClusterTraffic, CollectionRun, KindSnapshot
+from policies.models.denial import Denial
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
@@ -48,6 +49,7 @@ __all__ = [
     "DailyTotal",
     "DeclaredPool",
     "DeclaredProfile",
+    "Denial",
     "DesiredRevision",
     "ExceptionNeed",
     "ExceptionRequest",

@@ -32,6 +32,7 @@ _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review", "validation")),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
+    ("Denials", "policies:denials", "cross", ("denial",)),
     ("Exceptions", "policies:exceptions", "diamond", ("exception",)),
     ("Policies", "policies:variants", "page", ("variant", "polic")),
     ("Posture", "policies:posture", "layers", ("posture",)),

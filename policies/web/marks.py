@@ -231,6 +231,13 @@ _FACTORS = {
     "on": Mark("On", "check", Tone.GOOD),
     "off": Mark("None yet", "triangle", Tone.WARN),
 }
+_DENIALS = {
+    "stuck": Mark("Cannot create", "triangle", Tone.BAD),
+    "unjudged": Mark("Not judged", "question", Tone.UNKNOWN),
+    "tried": Mark("Refused", "cross", Tone.PLAIN),
+    "other": Mark("Refused by others", "dash", Tone.PLAIN),
+    "over": Mark("Was refused", "clock", Tone.PLAIN),
+}
 _SESSIONS = {"this": Mark("This one", "full", Tone.GOOD)}
 
 _TRAILS = {
@@ -266,6 +273,7 @@ MARKS: dict[str, dict[str, Mark]] = {
     "on-node": _ON_NODES,
     "profile-verdict": _PROFILES,
     "source": _SOURCES,
+    "denial": _DENIALS,
     "trail": _TRAILS,
     "factor": _FACTORS,
     "session": _SESSIONS,

@@ -6,6 +6,7 @@ from policies.web.sign_in import views as sign_in
 from policies.web.views import (
     account,
     clusters,
+    denials,
     exception_forms,
     exceptions,
     flips,
@@ -131,6 +132,7 @@ urlpatterns = [
         inventory.withdraw_profile,
         name="profile-withdraw",
     ),
+    path("denials/", denials.index, name="denials"),
     path("posture/", posture.index, name="posture"),
     path("trail/", trail.index, name="trail"),
     path("grants/", grants.index, name="grants"),

@@ -9,6 +9,7 @@ import pytest
 from policies.cluster.errors import ClusterError, Conflict, Invalid, NotFound
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
+    EVENTS,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
     POD_TEMPLATES,
@@ -101,6 +102,33 @@ def read(cluster: Cluster, namespace: str, limit: int) -> tuple[Page, ...]:
 
 def names(page: Page) -> tuple[str, ...]:
     return tuple(json.loads(item)["metadata"]["name"] for item in page.items)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [("metadata.name=t3", ("t3",)), ("metadata.name=t3,metadata.namespace=elsewhere", ())],
+)
+def test_pages_by_fields_are_those_that_fit(
+    cluster: Cluster, five: str, fields: str, expected: tuple[str, ...]
+) -> None:
+    (page,) = cluster.gateway.pages(POD_TEMPLATES, namespace=five, fields=fields)
+
+    assert names(page) == expected
+
+
+@pytest.mark.parametrize(
+    ("resource", "message"),
+    [
+        (POD_TEMPLATES, '"spec.color" is not a known field selector'),
+        (EVENTS, "field label not supported: spec.color"),
+    ],
+    ids=["podtemplates", "events"],
+)
+def test_pages_by_a_field_that_a_kind_has_not_are_invalid(
+    cluster: Cluster, resource: Resource, message: str
+) -> None:
+    with pytest.raises(Invalid, match=message):
+        next(cluster.gateway.pages(resource, fields="spec.color=red"))
 
 
 def test_pages_with_a_limit_come_in_order_and_the_last_says_so(cluster: Cluster, five: str) -> None:

@@ -15,19 +15,23 @@ from policies.actions import flips
 from policies.actions.errors import Refused
 from policies.cluster.errors import ClusterError
 from policies.domain.authority import Act, NotAllowed
-from policies.domain.lifecycle import FlipStatus, WrongState
+from policies.domain.lifecycle import FlipStatus, FlipVerb, WrongState
 from policies.models import Flip
+from policies.queries.denials import since_flip, unread_on
 from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
 from policies.queries.freshness import data_strip
 from policies.queries.places import places_of_flip
+from policies.queries.reach import Reach
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
 from policies.web.htmx import is_htmx, respond, see_other
 from policies.web.numbers import page_number
+from policies.web.presenters.denials import shown_denials
 from policies.web.presenters.flips import shown_ladders
 from policies.web.presenters.plans import shown_plan
 from policies.web.views.plans import planned_offenders
 
+DENIALS_SHOWN = 10
 KNOWN = (NotAllowed, WrongState, Refused, ClusterError)
 
 
@@ -136,10 +140,31 @@ def _page(request: HttpRequest, flip_id: UUID, *, trouble: Trouble | None = None
         "trouble": trouble,
         "plan": shown_plan(found.plan),
         "strip": data_strip(flip.variant.cluster, now=timezone.now()),
+        **_denied(flip, found, reach),
         "offenders": planned_offenders(flip.variant, found.plan.plan, reach),
     }
     status = trouble.status if trouble else 200
     return respond(request, "flips/detail.html", "flips/_live.html", context, status=status)
+
+
+def _denied(flip: Flip, found: FlipPage, reach: Reach) -> dict[str, Any]:
+    """Say what was refused since the flip began to write; nothing for one that enforces nothing or wrote nothing."""
+    began_at = found.progress.started_at if found.progress else None
+    if found.verb is not FlipVerb.ENFORCE or began_at is None:
+        return {"shows_denials": False}
+    rows = since_flip(
+        cluster_id=found.cluster_id,
+        variant=found.variant,
+        namespaces=found.namespaces,
+        since=began_at,
+        reach=reach,
+    )
+    return {
+        "shows_denials": True,
+        "denied": shown_denials(rows[:DENIALS_SHOWN]),
+        "more_denied": max(0, len(rows) - DENIALS_SHOWN),
+        "unread": unread_on(flip.variant.cluster, now=timezone.now()),
+    }
 
 
 def _seen_flip(request: HttpRequest, flip_id: UUID) -> Flip:

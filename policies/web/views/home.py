@@ -8,16 +8,18 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from policies.domain.authority import ALLOWED, Act, Actor
-from policies.queries import exceptions
+from policies.queries import denials, exceptions
 from policies.queries.home import home_page
 from policies.queries.trail_chain import last_check
 from policies.web.actors import Permit, actor_of, permit, seen_by
 from policies.web.htmx import respond
+from policies.web.presenters.denials import stuck_lines
 from policies.web.presenters.exceptions import home_lines, inert_lines, row_title
 from policies.web.presenters.trail import sentences
 from policies.web.presenters.trail_state import TrailState, trail_state
 
 EXCEPTIONS_SHOWN = 8
+STUCK_SHOWN = 5
 
 
 @require_safe
@@ -30,6 +32,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "page": page,
         "recent": sentences(page.recent),
         **_exceptions(request, actor),
+        **_denials(request, actor),
         "may_decide": Permit(allowed=bool(actor.roles & ALLOWED[Act.DECIDE_FLIP])),
         "may_add": permit(actor, Act.ADD_CLUSTER),
         "broken_trail": _broken_trail(actor),
@@ -43,6 +46,15 @@ def _broken_trail(actor: Actor) -> TrailState | None:
         return None
     state = trail_state(last_check(), None)
     return state if state.mark == "broken" else None
+
+
+def _denials(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    """Say which workloads cannot create their pods since a flip: what is wrong before all else."""
+    lines = stuck_lines(denials.stuck(reach=seen_by(request.user)), actor)
+    return {
+        "stuck": lines[:STUCK_SHOWN],
+        "more_stuck": max(0, len(lines) - STUCK_SHOWN),
+    }
 
 
 def _exceptions(request: HttpRequest, actor: Actor) -> dict[str, Any]:

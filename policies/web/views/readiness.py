@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from policies.domain.authority import Act, Actor, Place
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
+from policies.queries.denials import since_flip, unread_on
 from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
 from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilter, load_matrix
@@ -21,6 +22,7 @@ from policies.queries.verdicts import verdicts
 from policies.web.actors import Permit, actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import is_htmx, respond
 from policies.web.numbers import page_number, whole_number
+from policies.web.presenters.denials import shown_denials
 from policies.web.presenters.readiness import (
     shown_cell,
     shown_gates,
@@ -139,9 +141,28 @@ def _cell_context(
         "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
         "exempt_count": len(exempt),
         "exempt_note": count_of(len(exempt), "workload"),
+        **_denied(variant, found, reach),
         "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=place),
         "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
         **_permits(found, actor, place),
+    }
+
+
+def _denied(variant: Variant, found: Cell, reach: Reach) -> dict[str, Any]:
+    """Say what was refused here since the proof; nothing where nothing is proven."""
+    if found.proven_at is None:
+        return {}
+    rows = since_flip(
+        cluster_id=variant.cluster_id,
+        variant=variant.name,
+        namespaces=[found.namespace],
+        since=found.proven_at,
+        reach=reach,
+    )
+    return {
+        "denied": shown_denials(rows[:OFFENDERS_SHOWN]),
+        "more_denied": max(0, len(rows) - OFFENDERS_SHOWN),
+        "unread": unread_on(variant.cluster, now=timezone.now()),
     }
 
 

@@ -37,11 +37,18 @@ class WatchedGateway(SandboxGateway):
         return self._call("version", "", super().version)
 
     def pages(
-        self, resource: Resource, *, namespace: str = "", limit: int = 0, at: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        fields: str = "",
+        limit: int = 0,
+        at: str = "",
     ) -> Iterator[Page]:
         what = f"{resource.plural}/{resource.version}"
         self.hand.before("page", what)
-        for page in super().pages(resource, namespace=namespace, limit=self.hand.page_size):
+        size = self.hand.page_size
+        for page in super().pages(resource, namespace=namespace, fields=fields, limit=size):
             self.hand.after("page", what)
             items = tuple(self.hand.spoil(resource, item) for item in page.items)
             yield Page(items, page.resource_version, page.last)

@@ -115,6 +115,8 @@ def company() -> Company:
     factories.judged(far, ["webcorner", "hiddenvale"], failing_count=1)
     factories.enforced(second, "paydesk")
     factories.enforced(far, "hiddenvale")
+    for on, name in ((atlas, "shopfront"), (atlas, "paydesk"), (borealis, "hiddenvale")):
+        factories.denial(on, name, f"wl-{name}", message=f"No pods in {name}.")
     twin = factories.observed(second, "twin", ["paydesk"])
     twin.manifest = {**twin.manifest, "spec": {"namespaces": ["paydesk", "neighbourly"]}}
     twin.save(update_fields=["manifest"])

@@ -104,6 +104,11 @@ READINESS: dict[str, list[Visit]] = {
         get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas", "control": "require-seccomp"}),
         get(t.ON_BOREALIS, data=lambda _: {"cluster": "borealis"}),
     ],
+    "denials": [
+        get(OPEN),
+        get(OPEN, data=lambda _: {"cluster": "borealis", "since": "week"}),
+        get(OPEN, data=lambda _: {"namespace": "paydesk", "attempt": "controller"}),
+    ],
     "trail": [get(OPEN), get(OPEN, data=lambda _: {"q": "e"})],
 }
 

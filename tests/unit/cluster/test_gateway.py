@@ -9,6 +9,7 @@ from policies.cluster import errors, transport
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     DEPLOYMENTS,
+    EVENTS,
     KYVERNO_EXCEPTIONS,
     NAMESPACES,
     PODS,
@@ -68,6 +69,18 @@ def test_pages_of_one_namespace_are_asked_for_there(gateway: KubernetesGateway, 
 
     assert [each.items for each in gateway.pages(DEPLOYMENTS, namespace="team-a")] == [()]
     assert stub.asked[0].path == "/apis/apps/v1/namespaces/team-a/deployments?limit=500"
+
+
+def test_pages_carry_a_field_selector_on_every_page(gateway: KubernetesGateway, stub: Stub) -> None:
+    stub.answers = [page("a", following="t"), page("b")]
+
+    list(gateway.pages(EVENTS, fields="reason=FailedCreate,involvedObject.kind=Job"))
+
+    selected = "fieldSelector=reason%3DFailedCreate%2CinvolvedObject.kind%3DJob"
+    assert [asked.path for asked in stub.asked] == [
+        f"/api/v1/events?limit=500&{selected}",
+        f"/api/v1/events?limit=500&{selected}&continue=t",
+    ]
 
 
 def test_pages_keep_a_malformed_item_apart(gateway: KubernetesGateway, stub: Stub) -> None:
