@@ -7,6 +7,8 @@ from sandbox.store import Key, Manifest
 BUILT_IN = (
     gateway.NAMESPACES,
     gateway.NODES,
+    gateway.CONFIG_MAPS,
+    gateway.VALIDATING_WEBHOOKS,
     *gateway.WORKLOADS,
     gateway.NATIVE_POLICIES,
     gateway.NATIVE_BINDINGS,

@@ -17,6 +17,7 @@ from policies.cluster.gateway import (
     POLICY_REPORTS,
     PROFILE_KINDS,
     VALIDATING_POLICIES,
+    VALIDATING_WEBHOOKS,
     WORKLOADS,
     Gateway,
     Resource,
@@ -31,6 +32,7 @@ LISTED = (
     *POLICIES,
     POLICY_REPORTS,
     CLUSTER_POLICY_REPORTS,
+    VALIDATING_WEBHOOKS,
     *PROFILE_KINDS,
 )
 SECRETS = Resource("", "v1", "secrets", "Secret")

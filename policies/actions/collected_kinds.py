@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from django.utils import timezone
 
+from policies.actions.collected_engine import note_engine_settings
 from policies.actions.collected_exceptions import (
     note_needs,
     read_exceptions,
@@ -56,6 +57,7 @@ def read_and_store(work: CollectionWork) -> tuple[Snapshot, Mapping[str, Top]]:
     if engines is not None:
         _note_kyverno(work, engines.found)
         store_controllers(work, engines)
+    note_engine_settings(work, engines)
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
     return snapshot, tops

@@ -3,6 +3,7 @@
 from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import CollectionRun, KindSnapshot
+from policies.models.engine_state import EngineState
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
@@ -42,6 +43,7 @@ __all__ = [
     "DeclaredPool",
     "DeclaredProfile",
     "DesiredRevision",
+    "EngineState",
     "ExceptionNeed",
     "ExceptionRequest",
     "Flip",
