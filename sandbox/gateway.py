@@ -12,6 +12,7 @@ from policies.cluster.gateway import (
     OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
+    VALIDATING_WEBHOOKS,
     Answer,
     Manifest,
     Page,
@@ -21,7 +22,7 @@ from policies.cluster.gateway import (
     Verb,
     Write,
 )
-from sandbox import faults, kinds, nodes, reports
+from sandbox import admission, engine, faults, kinds, nodes, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
 from sandbox.refused import not_served
 from sandbox.store import Store
@@ -51,8 +52,7 @@ class SandboxGateway:
 
     def pages(self, resource: Resource, *, namespace: str = "", limit: int = 500) -> Iterator[Page]:
         self._meet(resource, "list")
-        if resource.plural == POLICY_REPORTS.plural:
-            reports.bring_up_to_date(self._store, self._clock())
+        self._let_engine_work(resource)
         items = tuple(
             _listed(resource, manifest)
             for manifest in self._store.objects(resource.group, resource.kind, namespace=namespace)
@@ -71,8 +71,7 @@ class SandboxGateway:
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         self._meet(resource, "get")
-        if resource.plural == POLICY_REPORTS.plural:
-            reports.bring_up_to_date(self._store, self._clock())
+        self._let_engine_work(resource)
         found = self._server.read(resource, kinds.key_for(resource, name, namespace))
         return self._received(resource, found)
 
@@ -141,6 +140,14 @@ class SandboxGateway:
         if not self._is_served(resource):
             raise not_served(resource)
         faults.meet_authorisation(self._store, resource, verb)
+
+    def _let_engine_work(self, resource: Resource) -> None:
+        """Let the engine's controllers bring up to date what is asked for."""
+        if resource.plural == POLICY_REPORTS.plural:
+            reports.bring_up_to_date(self._store, self._clock())
+        if resource.plural == VALIDATING_WEBHOOKS.plural:
+            found = admission.policies(self._store)
+            engine.bring_webhooks_up_to_date(self._store, found, self._clock())
 
     def _is_served(self, resource: Resource) -> bool:
         if resource.group == OPERATOR_GROUP and not nodes.is_operator_installed(self._store):
