@@ -162,20 +162,23 @@ def _is_a_controller(kind: str, pattern: str) -> bool:
 
 # Conditions that can be read
 
-_NOT_ONE = re.compile(r"""\s*request\.namespace\s*!=\s*(['"])([^'"]*)\1\s*""")
-_IS_ONE = re.compile(r"""\s*request\.namespace\s*==\s*(['"])([^'"]*)\1\s*""")
-_AMONG = re.compile(r"""\s*(!?)\s*\(?\s*request\.namespace\s+in\s*\[([^\]]*)\]\s*\)?\s*""")
+_ONE = re.compile(r"""request\.namespace(==|!=)(['"])([^'"]*)\2""")
+_AMONG = re.compile(r"""request\.namespacein\[([^\]]*)\]""")
+_NOT_AMONG = re.compile(r"""!\(request\.namespacein\[([^\]]*)\]\)""")
 _QUOTED = re.compile(r"""(['"])([^'"]*)\1""")
 
 
 def lets_through(condition: Condition, namespace: str) -> bool | None:
     """Say whether a condition lets requests in a namespace through; None when it asks about anything else."""
-    text = condition.expression
-    if found := _NOT_ONE.fullmatch(text):
-        return namespace != found[2]
-    if found := _IS_ONE.fullmatch(text):
-        return namespace == found[2]
+    text = "".join(condition.expression.split())
+    if found := _ONE.fullmatch(text):
+        return (namespace == found[3]) is (found[1] == "==")
     if found := _AMONG.fullmatch(text):
-        named = {name for _, name in _QUOTED.findall(found[2])}
-        return (namespace in named) is not bool(found[1])
+        return namespace in _names(found[1])
+    if found := _NOT_AMONG.fullmatch(text):
+        return namespace not in _names(found[1])
     return None
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(name for _, name in _QUOTED.findall(listed))

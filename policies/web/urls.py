@@ -6,6 +6,7 @@ from policies.web.sign_in import views as sign_in
 from policies.web.views import (
     account,
     clusters,
+    engine,
     exception_forms,
     exceptions,
     flips,
@@ -44,6 +45,7 @@ urlpatterns = [
     path("clusters/", clusters.index, name="clusters"),
     path("clusters/new/", clusters.new, name="cluster-new"),
     path("clusters/<int:cluster_id>/", clusters.detail, name="cluster"),
+    path("clusters/<int:cluster_id>/engine/", engine.detail, name="engine"),
     path("clusters/<int:cluster_id>/test/", clusters.test, name="cluster-test"),
     path("clusters/<int:cluster_id>/collect/", clusters.collect, name="cluster-collect"),
     path("clusters/<int:cluster_id>/credential/", clusters.credential, name="cluster-credential"),
