@@ -231,12 +231,14 @@ def _kyverno(line: Line) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
+    replicas = int(line.options["replicas"])
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": line.name, "namespace": line.namespace, "labels": labels},
+        "status": {"replicas": replicas, "readyReplicas": replicas},
         "spec": {
-            "replicas": int(line.options["replicas"]),
+            "replicas": replicas,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}},
         },

@@ -352,10 +352,11 @@ def _resources(rules: object) -> list[str]:
     found: dict[str, None] = {}
     for rule in rules if isinstance(rules, list) else ():
         held: Mapping[str, Any] = rule if isinstance(rule, Mapping) else {}
-        operations = held.get("operations") or []
-        if not {"CREATE", "*"} & set(map(str, operations)):
-            continue
+        creates = {"CREATE", "*"} & set(map(str, held.get("operations") or []))
         for resource in held.get("resources") or []:
+            # Of pods only their creation counts; subresources are updated.
+            if not creates and "/" not in str(resource):
+                continue
             for group in held.get("apiGroups") or [""]:
                 found[f"{resource}.{group}" if group else str(resource)] = None
     return list(found)

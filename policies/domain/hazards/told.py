@@ -103,7 +103,10 @@ def filters(settings: EngineSettings) -> Told | None:
         told.append("pods with certain labels are left out by an objectSelector")
     if config.excluded:
         told.append("some users or groups are excluded")
-    return Told(f"{'; '.join(told).capitalize()}.") if told else None
+    if not told:
+        return None
+    text = "; ".join(told)
+    return Told(f"{text[0].upper()}{text[1:]}.")
 
 
 def unread_conditions(settings: EngineSettings) -> Told | None:

@@ -10,6 +10,7 @@ from policies.domain.hazards.records import written
 from policies.domain.label_selectors import selector_text
 from policies.domain.selectors import Selector
 from policies.queries.engine import EnginePage
+from policies.web.words import count_of
 
 TITLES = {
     Component.ADMISSION: "Admission controller",
@@ -24,6 +25,8 @@ _FOR = {
     Component.CLEANUP: "deletes by CleanupPolicies",
 }
 NO_NAME = "every"
+AS_CONFIGURED = "as in the ConfigMap"
+SHORT_LIST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +200,32 @@ def shown_webhooks(page: EnginePage) -> tuple[ShownWebhook, ...]:
     """Word every webhook of Kyverno for resources; none where not all of the cluster is seen."""
     if not page.is_whole:
         return ()
-    return tuple(map(_webhook, page.settings.webhooks or ()))
+    config = page.settings.config
+    usual = config.namespace_selector if config else None
+    return tuple(_webhook(each, usual) for each in page.settings.webhooks or ())
 
 
-def _webhook(found: Webhook) -> ShownWebhook:
+def _webhook(found: Webhook, usual: Selector | None) -> ShownWebhook:
     return ShownWebhook(
         name=found.name,
         failure="Fail" if found.fails_closed else "Ignore",
         timeout=found.timeout_seconds,
-        resources=", ".join(found.resources),
-        selector=_written(found.namespace_selector),
+        resources=_resources(found.resources),
+        selector=_written(found.namespace_selector, usual),
         conditions=tuple(each.name for each in found.conditions),
     )
 
 
-def _written(selector: Selector | None) -> str:
+def _resources(named: tuple[str, ...]) -> str:
+    """Name pods first, and count the controllers of pods behind them."""
+    if "pods" not in named or len(named) < SHORT_LIST:
+        return ", ".join(named)
+    return f"pods and {count_of(len(named) - 1, 'other kind')}"
+
+
+def _written(selector: Selector | None, usual: Selector | None) -> str:
     if selector is None:
         return "unreadable"
+    if selector.requirements and selector == usual:
+        return AS_CONFIGURED
     return selector_text(selector) or NO_NAME
