@@ -41,13 +41,14 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-_WORST = (
+SEVEREST = (
     Outcome.INCONSISTENT,
     Outcome.UNKNOWN,
     Outcome.DENIES,
     Outcome.AUDITS,
     Outcome.NOTHING,
 )
+"""Outcomes in the order of what somebody has to know first; of several rules the first of these counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ def _at_version(policy: Policy, rules: tuple[Rule, ...], place: Place, version: 
             found.append(_unknown(place, str(error)))
         else:
             found.append(_compared(place, judged, refused, is_own=own))
-    return min(found, key=lambda each: _WORST.index(each.outcome))
+    return min(found, key=lambda each: SEVEREST.index(each.outcome))
 
 
 def _compared(place: Place, judged: Action, refused: Action, *, is_own: bool) -> Effect:

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from policies.domain.effective import Effect, Engine, Outcome, effects, has_effects
+from policies.domain.effective import SEVEREST, Effect, Engine, Outcome, effects, has_effects
 from policies.domain.lint import Policy
 from policies.domain.overrides import Place
 from policies.models import ObservedNamespace, ObservedPolicy
@@ -32,6 +32,7 @@ class EffectList:
     """One page of namespaces, with what the policy does in each."""
 
     rows: tuple[Effect, ...]
+    """What is inconsistent first, then by name."""
     counts: tuple[tuple[Outcome, int], ...]
     """Over all namespaces that are seen, before the filter."""
     total_count: int
@@ -63,6 +64,7 @@ def policy_effects(
     pages = max(1, -(-len(chosen) // PAGE_SIZE))
     number = min(max(1, wanted.page), pages)
     start = (number - 1) * PAGE_SIZE
+    chosen.sort(key=lambda each: SEVEREST.index(each.outcome))
     return EffectList(
         rows=tuple(chosen[start : start + PAGE_SIZE]),
         counts=tuple((outcome, count) for outcome in Outcome if (count := found_in[outcome])),

@@ -211,7 +211,7 @@ def _webhook(found: Webhook, usual: Selector | None) -> ShownWebhook:
         failure="Fail" if found.fails_closed else "Ignore",
         timeout=found.timeout_seconds,
         resources=_resources(found.resources),
-        selector=_written(found.namespace_selector, usual),
+        selector=_written(found.namespace_selector, usual) + _objects(found.object_selector),
         conditions=tuple(each.name for each in found.conditions),
     )
 
@@ -221,6 +221,12 @@ def _resources(named: tuple[str, ...]) -> str:
     if "pods" not in named or len(named) < SHORT_LIST:
         return ", ".join(named)
     return f"pods and {count_of(len(named) - 1, 'other kind')}"
+
+
+def _objects(selector: Selector | None) -> str:
+    if selector is None:
+        return "; objects: unreadable"
+    return f"; objects: {selector_text(selector)}" if selector.requirements else ""
 
 
 def _written(selector: Selector | None, usual: Selector | None) -> str:
