@@ -6,7 +6,7 @@ disagree the policy says one thing and does another: that is inconsistent, and n
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from policies.domain.enforceability import lets_through
@@ -15,7 +15,7 @@ from policies.domain.engines import Version
 from policies.domain.label_selectors import read_selector
 from policies.domain.lint.effects import cel_actions, overrides_of
 from policies.domain.lint.policy import Family, Policy, Rule
-from policies.domain.lint.reading import mapping, mappings, word
+from policies.domain.lint.reading import mapping
 from policies.domain.matching import rule_reaches
 from policies.domain.overrides import (
     BANDS,
@@ -26,6 +26,7 @@ from policies.domain.overrides import (
     stated_action,
     two_readings,
 )
+from policies.domain.reported import Reported, conditions_of, reported_in
 
 SHARING_BROKEN = ((1, 16, 0), (1, 19, 0))
 """From the first on, and before the second, policies that share a webhook overwrite each other's selector (T2)."""
@@ -62,6 +63,8 @@ class Effect:
     refused: str
     """`Enforce` or `Audit`; empty like `judged`."""
     sentence: str
+    reported: Reported = Reported.UNKNOWN
+    """What of its findings reaches reports, whatever becomes of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,10 @@ def asks_about_pods(policy: Policy) -> bool:
 
 def effects(policy: Policy, places: Iterable[Place], engine: Engine) -> tuple[Effect, ...]:
     """Say what the policy does in each namespace, in their order."""
-    return tuple(_effect(policy, place, engine) for place in places)
+    return tuple(
+        replace(_effect(policy, place, engine), reported=reported_in(policy, place))
+        for place in places
+    )
 
 
 def is_inconsistent(policy: Policy, places: Iterable[Place], engine: Engine) -> bool:
@@ -262,11 +268,7 @@ def _of_cel(policy: Policy, place: Place, engine: Engine) -> Effect:
         return _unknown(place, "Its namespaceSelector could not be read.")
     if not selector.matches(place.labels):
         return _nothing(place, "Its namespaceSelector leaves the namespace out.")
-    conditions = [
-        Condition(word(each.get("name")), word(each.get("expression")))
-        for _place, each in mappings(policy.spec.get("matchConditions"))
-    ]
-    answers = [(each, lets_through(each, place.name)) for each in conditions]
+    answers = [(each, lets_through(each, place.name)) for each in conditions_of(policy)]
     if any(answer is False for _, answer in answers):
         return _nothing(place, "Its matchConditions leave the namespace out.")
     denies = "Deny" in cel_actions(policy)

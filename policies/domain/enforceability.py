@@ -85,8 +85,7 @@ def _by_config(
     for condition in config.conditions:
         if lets_through(condition, namespace) is False:
             yield Obstacle(
-                Barrier.CONDITION,
-                f"The condition {condition.name} in Kyverno's ConfigMap leaves it out.",
+                Barrier.CONDITION, "A condition of webhooks in Kyverno's ConfigMap leaves it out."
             )
     if pattern := excludes_controllers(config):
         yield Obstacle(

@@ -113,10 +113,11 @@ def unread_conditions(settings: EngineSettings) -> Told | None:
     config = settings.config
     if config is None:
         return None
-    unread = [each.name for each in config.conditions if lets_through(each, "any") is None]
+    unread = [each for each in config.conditions if lets_through(each, "any") is None]
     if not unread:
         return None
-    return Told(f"The ConfigMap has the conditions {', '.join(unread)}.", Sureness.POSSIBLE)
+    count = "a condition" if len(unread) == 1 else f"{len(unread)} conditions"
+    return Told(f"The ConfigMap gives the webhooks {count}.", Sureness.POSSIBLE)
 
 
 def forced_ignore(settings: EngineSettings) -> Told | None:

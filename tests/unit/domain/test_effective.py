@@ -18,6 +18,7 @@ from policies.domain.engine_settings import Webhook, read_webhook
 from policies.domain.engines import Version
 from policies.domain.lint import Policy
 from policies.domain.overrides import Place
+from policies.domain.reported import Reported
 
 NAME = "kubernetes.io/metadata.name"
 NEW: Version = (1, 19, 1)
@@ -421,3 +422,40 @@ def test_effects_are_told_of_policies_that_kyverno_validates_by(
     manifest: dict[str, Any], told: bool
 ) -> None:
     assert has_effects(Policy(manifest)) is told
+
+
+@pytest.mark.parametrize(
+    ("manifest", "place", "reported"),
+    [
+        (cpol(rule()), SHOP, Reported.SCANS),
+        (cpol(rule(), background=False), SHOP, Reported.REQUESTS),
+        (cpol(rule(), background=False), Place("shop", {}, "Left out."), Reported.NEVER),
+        (cpol(rule()), Place("shop", {}, "Left out."), Reported.SCANS),
+        (cpol(rule(match=match(namespaces=["pay"]))), SHOP, Reported.NEVER),
+        (
+            cpol(rule(match=match(namespaceSelector={"matchExpressions": [1]}))),
+            SHOP,
+            Reported.UNKNOWN,
+        ),
+        (vpol(), SHOP, Reported.SCANS),
+        (vpol(evaluation={"background": {"enabled": False}}), SHOP, Reported.REQUESTS),
+        (vpol(match={"namespaceSelector": {"matchLabels": {"team": "x"}}}), SHOP, Reported.NEVER),
+        (vpol(match={"namespaceSelector": {"matchExpressions": [1]}}), SHOP, Reported.UNKNOWN),
+        (
+            vpol(matchConditions=[{"name": "c", "expression": "request.namespace == 'pay'"}]),
+            SHOP,
+            Reported.NEVER,
+        ),
+    ],
+)
+def test_reports_tell_of_a_policy(
+    manifest: dict[str, Any], place: Place, reported: Reported
+) -> None:
+    assert effect(manifest, place).reported is reported
+
+
+def test_policy_with_reports_disabled_is_never_reported() -> None:
+    manifest = vpol()
+    manifest["metadata"]["labels"] = {"reports.kyverno.io/disabled": "true"}
+
+    assert effect(manifest).reported is Reported.NEVER
