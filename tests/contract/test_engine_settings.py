@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.utils import timezone
 
+from controlplane import ControlPlane
+from policies.actions import clusters
 from policies.cluster.errors import NotFound, RejectedByAdmission
 from policies.cluster.gateway import CONFIG_MAPS, VALIDATING_WEBHOOKS
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
+from policies.domain.cluster_rights import Mode
 from policies.domain.enforceability import Barrier, obstacles
 from policies.domain.engine_settings import (
     EngineSettings,
@@ -17,13 +21,14 @@ from policies.domain.engine_settings import (
     read_webhook,
 )
 from policies.domain.library import VariantSpec, compile_objects, probe_pods
-from policies.models import EngineState, ObservedController, ObservedNamespace
+from policies.models import CollectionRun, EngineState, ObservedController, ObservedNamespace
 from policies.queries.engine_settings import engine_settings_of
 from sandbox.engine import CONFIG, NAMESPACE, config_map
 from tests.contract.clusters import Cluster, SandboxCluster
+from tests.contract.identities import identity
 from tests.contract.job import Job, open_job
-from tests.contract.planes import eventually, newest
-from tests.world import People
+from tests.contract.planes import Plane, eventually, newest
+from tests.world import People, World
 
 NAME = "kubernetes.io/metadata.name"
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG}}
@@ -157,3 +162,39 @@ def test_collection_reads_the_settings_of_a_real_kyverno(job: Job) -> None:
     assert spaces["team-a"] == []
     assert Barrier.FILTER in spaces["kube-system"]
     assert spaces["kyverno"][0] == Barrier.ENGINE
+
+
+@pytest.mark.controlplane
+@pytest.mark.django_db
+def test_read_only_account_reads_all_of_it_and_says_which_right_lacks(
+    control_plane: ControlPlane, raw_plane: Plane, django_user_model: type
+) -> None:
+    with identity(control_plane, raw_plane, Mode.READ) as holder:
+        people = People(django_user_model)
+        cluster = clusters.add_cluster(
+            name=holder.name,
+            kubeconfig=holder.kubeconfig,
+            context=None,
+            by=people.admin,
+            now=timezone.now(),
+        )
+        world = World(people, cluster)
+        world.collect()
+        state = EngineState.objects.get(cluster=cluster)
+        assert (state.config_failure, state.webhooks_failure) == ("", "")
+        assert state.config
+        assert state.webhooks is not None
+
+        bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/kyverno/rolebindings"
+        raw_plane.send("DELETE", f"{bindings}/{holder.name}-kyverno-configuration")
+
+        def collected() -> EngineState:
+            world.collect()
+            return EngineState.objects.get(cluster=cluster)
+
+        later = eventually(collected, lambda found: bool(found.config_failure), in_a_row=1)
+        assert "may not get configmaps" in later.config_failure
+        assert later.config == state.config
+        assert (
+            CollectionRun.objects.filter(cluster=cluster).latest("started_at").state == "complete"
+        )
