@@ -34,16 +34,12 @@ def controllers_by_cluster(
 
 def engine_settings_of(cluster: Cluster, state: EngineState | None = None) -> EngineSettings:
     """Give everything that is known of the engine of one cluster, in two queries; one when its state is given."""
-    state = state or EngineState.objects.filter(cluster=cluster).first()
-    controllers = controllers_of(cluster)
-    kubernetes = read_version(cluster.kubernetes_version)
-    if state is None:
-        return EngineSettings(controllers=controllers, kubernetes=kubernetes)
+    state = state or EngineState.objects.filter(cluster=cluster).first() or EngineState()
     return EngineSettings(
-        controllers=controllers,
+        controllers=controllers_of(cluster),
         config=None if state.config is None else read_config(state.config),
         webhooks=None if state.webhooks is None else tuple(map(read_webhook, state.webhooks)),
         others=tuple(state.others),
         expects_pods=state.expects_pods,
-        kubernetes=kubernetes,
+        kubernetes=read_version(cluster.kubernetes_version),
     )

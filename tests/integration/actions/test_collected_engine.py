@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from policies.actions.collected_engine import NOT_FOUND
+from policies.cluster.errors import Unreachable
 from policies.cluster.gateway import DEPLOYMENTS, VALIDATING_WEBHOOKS, Manifest
 from policies.domain.enforceability import Barrier
 from policies.domain.engines import Component
@@ -32,6 +33,7 @@ from sandbox.faults import Fault
 from tests import factories
 from tests.integration.actions.conftest import SandboxWorld
 from tests.integration.actions.test_collected_exceptions import controller
+from tests.integration.actions.watched import Hand
 from tests.integration.web.test_policies import stored
 from tests.unit.domain.test_effective import MIXED, cpol, rule
 from tests.world import kyverno
@@ -275,6 +277,38 @@ def test_connection_that_breaks_at_the_webhooks_leaves_the_run_partial(world: Sa
 
     assert run.state == CollectionRun.State.PARTIAL
     assert state_of(world).webhooks
+
+
+def test_connection_that_breaks_at_the_config_map_asks_for_no_webhooks(
+    world: SandboxWorld, hand: Hand
+) -> None:
+    settings_of(world, config_map())
+    world.collect()
+    before = state_of(world).webhooks_read_at
+
+    def cut(call: str, what: str) -> None:
+        if (call, what) == ("get", "kyverno"):
+            raise Unreachable("The connection was cut.")
+
+    hand.before = cut
+    run = world.collect()
+
+    state = state_of(world)
+    assert run.state == CollectionRun.State.PARTIAL
+    assert state.config_failure == state.webhooks_failure == "The connection was cut."
+    assert state.webhooks_read_at == before
+
+
+def test_connection_that_broke_before_leaves_everything_as_it_was(world: SandboxWorld) -> None:
+    settings_of(world, config_map())
+    world.collect()
+    before = state_of(world).config_read_at
+    world.sandbox.set_fault(Fault.BROKEN_PAGE, target="policyreports", amount=1)
+
+    world.collect()
+
+    assert state_of(world).config_read_at == before
+    assert state_of(world).config_failure == ""
 
 
 def foreign(world: SandboxWorld, name: str, manifest: dict[str, Any]) -> None:

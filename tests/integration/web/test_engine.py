@@ -132,6 +132,31 @@ def test_engine_page_says_why_something_was_not_read(
     assert "incomplete: the ConfigMap was not read" in text
 
 
+def test_engine_page_shows_what_makes_no_sense_as_unknown(
+    cluster: Cluster, browser: Callable[[str], Client]
+) -> None:
+    ObservedController.objects.update(flags=None, version="", ready=None, replicas=None)
+    odd = {**HOOK, "namespaceSelector": "all", "objectSelector": "all"}
+    narrow = {**HOOK, "name": "validate.kyverno.svc-x", "resources": ["nodes"]}
+    narrow["objectSelector"] = {"matchLabels": {"skip": "no"}}
+    narrow["namespaceSelector"] = {"matchLabels": {"judged": "yes"}}
+    every = {**HOOK, "name": "validate.kyverno.svc-y", "namespaceSelector": None}
+    EngineState.objects.update(
+        webhooks=[odd, narrow, every], config={**CONFIG, "matchConditions": "{"}
+    )
+
+    text = page_of(browser("viewer"), cluster)
+
+    for words in (
+        "could not be read",
+        "? wanted, readiness not said",
+        "unreadable; objects: unreadable",
+        "as in the ConfigMap; objects: skip in (no)",
+        "matchConditions is unreadable",
+    ):
+        assert words in text, words
+
+
 def test_engine_page_names_no_namespace_to_who_may_not_see_it(
     cluster: Cluster, django_user_model: type[User]
 ) -> None:

@@ -459,3 +459,18 @@ def test_policy_with_reports_disabled_is_never_reported() -> None:
     manifest["metadata"]["labels"] = {"reports.kyverno.io/disabled": "true"}
 
     assert effect(manifest).reported is Reported.NEVER
+
+
+@pytest.mark.parametrize(
+    ("manifest", "asks"),
+    [
+        (cpol(rule()), True),
+        (cpol(rule(match={"any": [{"resources": {"kinds": ["*"]}}]})), True),
+        (cpol(rule(), admission=False), False),
+        ({**vpol(), "status": {"generated": True}}, False),
+        (vpol(), True),
+        (vpol(match={"resourceRules": [{"resources": ["nodes"]}]}), False),
+    ],
+)
+def test_policy_needs_a_webhook_about_pods(manifest: dict[str, Any], asks: bool) -> None:
+    assert asks_about_pods(Policy(manifest)) is asks

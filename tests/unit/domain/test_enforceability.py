@@ -64,6 +64,13 @@ LEFT_OUT = with_config(webhooks=json.dumps({"namespaceSelector": selector("shop"
             ),
             [Barrier.CONDITION],
         ),
+        (
+            "shop",
+            with_config(
+                matchConditions='[{"name": "c", "expression": "request.namespace != \'pay\'"}]'
+            ),
+            [],
+        ),
         ("shop", with_config(excludeGroups="system:nodes"), []),
         ("shop", with_config(excludeGroups="system:serviceaccounts:*"), [Barrier.REQUESTERS]),
         ("shop", with_webhooks(), [Barrier.NO_WEBHOOK]),

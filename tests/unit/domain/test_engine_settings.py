@@ -55,6 +55,11 @@ def test_wildcard_for_everything_is_told_from_a_prefix() -> None:
         ("[Pod/binding,shop,*]", "Pod", "", False),
         ("[Pod/binding,shop,*]", "Pod", "binding", True),
         ("[*/binding,shop,*]", "Pod", "binding", True),
+        ("[*/v1/Pod,shop,*]", "Pod", "", False),  # Kyverno takes `*` for a version
+        ("[v1/Pod/binding,shop,*]", "Pod", "binding", True),
+        ("[*/v1/Pod/binding,shop,*]", "Pod", "binding", True),
+        ("[apps/v1/Deployment/scale,shop,*]", "Pod", "scale", False),
+        ("[a/b/c/d/e,shop,*]", "Pod", "", False),
         ("[Pod,other,*]", "Pod", "", False),
         ("[Pod,shop]", "Pod", "", False),
         ("[Pod]", "Pod", "", False),

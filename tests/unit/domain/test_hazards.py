@@ -203,6 +203,8 @@ def test_setting_has_its_hazard_and_a_plain_one_has_not(
         lambda s: replace(s, webhooks=None),
         lambda s: replace(s, kubernetes=None),
         lambda s: replace(s, controllers=tuple(replace(c, flags=None) for c in s.controllers)),
+        lambda _: engine(autoUpdateWebhooks="$(AUTO)"),
+        lambda _: engine(omitEvents="$(EVENTS)"),
     ],
 )
 def test_what_could_not_be_read_may_apply(
