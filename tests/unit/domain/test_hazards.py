@@ -38,6 +38,22 @@ ELSEWHERE = {
     ),
 }
 """Traps that cannot be told from version and settings, and what else minds them."""
+LESSONS = {
+    "V1": ("policies/domain/library/compile.py", "The shape of the twin."),
+    "V3": ("policies/actions/proofs.py", "How long a write takes to settle."),
+    "V4": ("policies/domain/library/shapes.py", "Only a changed pod spec is judged."),
+    "V5": ("policies/domain/library/shapes.py", "How that is written."),
+    "V6": ("policies/domain/library/targets.py", "Operations are named."),
+    "V7": ("policies/domain/library/shapes.py", "The Audit policy judges everything."),
+    "V8": ("policies/domain/library/targets.py", "The companion for debug containers."),
+    "V9": ("policies/actions/rehearsals.py", "Rehearsals ask by dry-run."),
+    "V10": ("policies/cluster/refusals.py", "How refusals read."),
+    "V11": ("policies/domain/exceptions/compile.py", "Exceptions name twin and Audit policy."),
+    "V12": ("policies/actions/rehearsals.py", "Dry-runs are few."),
+    "V14": ("policies/domain/posture/declared.py", "How AppArmor is stated."),
+    "V15": ("policies/domain/library/compile.py", "How large a twin may be."),
+}
+"""What a real plane taught that is no hazard of a setting, and what minds it."""
 
 
 def controller(component: Component, version: Version | None, **more: object) -> ControllerSettings:
@@ -231,7 +247,10 @@ def test_every_trap_is_told_from_settings_or_minded_elsewhere() -> None:
     assert {f"T{number}" for number in range(1, 37)} == {
         t for t in told_here if t[0] == "T"
     } | ELSEWHERE.keys()
-    for path, why in ELSEWHERE.values():
+    lessons = {t for t in told_here if t[0] == "V"}
+    assert not lessons & LESSONS.keys()
+    assert {f"V{number}" for number in range(1, 16)} == lessons | LESSONS.keys()
+    for path, why in (*ELSEWHERE.values(), *LESSONS.values()):
         assert (ROOT / path).exists(), path
         assert why
 
