@@ -11,6 +11,7 @@ from policies.cluster.errors import ClusterError
 from policies.domain.engines import Component
 from policies.domain.posture import Posture
 from sandbox import policy as engine
+from sandbox.engine import is_called, passes_over
 from sandbox.exceptions import PolicyException, counting, exempting
 from sandbox.faults import Fault, is_set
 from sandbox.judging import failed, posture_of
@@ -20,11 +21,6 @@ from sandbox.refused import refused
 from sandbox.requests import Request
 from sandbox.store import Store
 
-SYSTEM_NAMESPACES = frozenset({"kube-system", "kyverno"})
-"""The chart's default configuration keeps Kyverno's webhooks out of these."""
-FILTERED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-FILTERED_KINDS = frozenset({"ReplicaSet"})
-"""Kyverno is asked about both, and by its default `resourceFilters` has nothing to say."""
 ENGINE_VIEW = "engineView"
 
 
@@ -72,7 +68,7 @@ def review(store: Store, request: Request, denied: list[Failure]) -> tuple[str, 
     Raises:
         EngineDown, RejectedByAdmission
     """
-    if request.namespace in SYSTEM_NAMESPACES:
+    if not is_called(store, request.namespace):
         return ()
     called: dict[str, list[Policy]] = {}
     for policy in policies(store):
@@ -81,7 +77,9 @@ def review(store: Store, request: Request, denied: list[Failure]) -> tuple[str, 
     if is_set(store, Fault.ENGINE_DOWN):
         _meet_silence(called)
         return ()
-    exceptions = counting(store, Component.ADMISSION) if called else ()
+    if not called or passes_over(store, request):
+        return ()
+    exceptions = counting(store, Component.ADMISSION)
     failures = {
         webhook: [
             failure for policy in group for failure in failures_of(policy, request, exceptions)
@@ -118,8 +116,6 @@ def failures_of(
     policy: Policy, request: Request, exceptions: tuple[PolicyException, ...] = ()
 ) -> Iterator[Failure]:
     """Evaluate a policy's rules at admission, but for those from which an exception exempts."""
-    if request.kind in FILTERED_KINDS or request.namespace in FILTERED_NAMESPACES:
-        return
     rules = [rule for rule in policy.rules if _judges(rule, request)]
     if not rules:
         return

@@ -13,6 +13,7 @@ from policies.cluster.gateway import (
     OPERATOR_GROUP,
     PODS,
     POLICY_REPORTS,
+    VALIDATING_WEBHOOKS,
     Answer,
     Change,
     ChangeKind,
@@ -25,7 +26,7 @@ from policies.cluster.gateway import (
     WatchEnded,
     Write,
 )
-from sandbox import events, faults, kinds, nodes, reports
+from sandbox import admission, engine, events, faults, kinds, nodes, reports
 from sandbox.api_server import ApiServer, Clock, utc_now
 from sandbox.attempts import run_cron_jobs
 from sandbox.refused import not_served
@@ -66,7 +67,7 @@ class SandboxGateway:
     ) -> Iterator[Page]:
         limit = limit or PAGE_SIZE
         self._meet(resource, "list")
-        self._bring_up_to_date(resource)
+        self._let_engine_work(resource)
         version = str(self._store.last_change())
         if at and self._store.changes(resource.group, resource.kind, int(at)) != ():
             raise Gone(f"The sandbox forgets what {resource.full_name} were.")
@@ -93,7 +94,7 @@ class SandboxGateway:
             except ClusterError as error:
                 yield WatchEnded(resource, error)
                 continue
-            self._bring_up_to_date(resource)
+            self._let_engine_work(resource)
             told = self._store.changes(
                 resource.group, resource.kind, int(version) if version.isdecimal() else -1
             )
@@ -107,17 +108,9 @@ class SandboxGateway:
                 kind = ChangeKind.REMOVED if is_gone else ChangeKind.PUT
                 yield Change(resource, kind, str(number), item)
 
-    def _bring_up_to_date(self, resource: Resource) -> None:
-        if resource.plural == POLICY_REPORTS.plural:
-            reports.bring_up_to_date(self._store, self._clock())
-        if resource == EVENTS:
-            run_cron_jobs(self._store, self._server, self._clock())
-            events.forget_expired(self._store, self._clock())
-
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         self._meet(resource, "get")
-        if resource.plural == POLICY_REPORTS.plural:
-            reports.bring_up_to_date(self._store, self._clock())
+        self._let_engine_work(resource)
         found = self._server.read(resource, kinds.key_for(resource, name, namespace))
         return self._received(resource, found)
 
@@ -186,6 +179,17 @@ class SandboxGateway:
         if not self._is_served(resource):
             raise not_served(resource)
         faults.meet_authorisation(self._store, resource, verb)
+
+    def _let_engine_work(self, resource: Resource) -> None:
+        """Let controllers bring up to date what is asked for."""
+        if resource.plural == POLICY_REPORTS.plural:
+            reports.bring_up_to_date(self._store, self._clock())
+        if resource.plural == VALIDATING_WEBHOOKS.plural:
+            found = admission.policies(self._store)
+            engine.bring_webhooks_up_to_date(self._store, found, self._clock())
+        if resource == EVENTS:
+            run_cron_jobs(self._store, self._server, self._clock())
+            events.forget_expired(self._store, self._clock())
 
     def _is_served(self, resource: Resource) -> bool:
         if resource.group == OPERATOR_GROUP and not nodes.is_operator_installed(self._store):

@@ -8,6 +8,8 @@ BUILT_IN = (
     gateway.NAMESPACES,
     gateway.NODES,
     gateway.EVENTS,
+    gateway.CONFIG_MAPS,
+    gateway.VALIDATING_WEBHOOKS,
     *gateway.WORKLOADS,
     gateway.NATIVE_POLICIES,
     gateway.NATIVE_BINDINGS,

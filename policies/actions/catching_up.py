@@ -125,8 +125,7 @@ def catch_up(work: CollectionWork, panel: Panel, since: Mapping[Resource, str]) 
     tallies = store_changed_reports(work, reports, moved=trees.moved, counted=counted)
     trees.store()
     _mark(work, since, happened)
-    count = sum(len(changes) for changes in happened.changes.values())
-    return CaughtUp(count, frozenset(tallies), happened.is_everything)
+    return CaughtUp(dict(work.counts), frozenset(tallies), happened.is_everything)
 
 
 def _listen(work: CollectionWork, since: Mapping[Resource, str]) -> _Happened:

@@ -18,6 +18,7 @@ from policies.cluster.gateway import (
     POLICY_REPORTS,
     PROFILE_KINDS,
     VALIDATING_POLICIES,
+    VALIDATING_WEBHOOKS,
     WORKLOADS,
     Gateway,
     Resource,
@@ -33,6 +34,7 @@ LISTED = (
     POLICY_REPORTS,
     CLUSTER_POLICY_REPORTS,
     EVENTS,
+    VALIDATING_WEBHOOKS,
     *PROFILE_KINDS,
 )
 SECRETS = Resource("", "v1", "secrets", "Secret")

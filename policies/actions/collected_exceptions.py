@@ -13,7 +13,7 @@ from policies.actions.collection_work import CollectionWork
 from policies.actions.specs import exception_resource
 from policies.actions.storing import Fields, Key, replace_rows
 from policies.cluster.gateway import KYVERNO_EXCEPTIONS, Manifest, Resource
-from policies.domain.engines import EXCEPTION_FLAGS
+from policies.domain.engines import DECIDING_FLAGS
 from policies.domain.exceptions import (
     EXCEPTION_VERSIONS,
     ExceptionKind,
@@ -115,7 +115,9 @@ def store_controllers(work: CollectionWork, engines: Engines) -> None:
         (each.namespace, each.name): {
             "component": each.component.value,
             "version": ".".join(map(str, each.version))[:_VERSION_LENGTH] if each.version else "",
-            "flags": _about_exceptions(each.flags),
+            "flags": _deciding(each.flags),
+            "replicas": each.replicas,
+            "ready": each.ready,
         }
         for each in engines.controllers
         if each.namespace in homes
@@ -124,16 +126,16 @@ def store_controllers(work: CollectionWork, engines: Engines) -> None:
         ObservedController,
         scope=work.scope,
         key=("namespace", "name"),
-        compared=("component", "version", "flags"),
+        compared=("component", "version", "flags", "replicas", "ready"),
         rows=rows,
     )
 
 
-def _about_exceptions(flags: Any) -> dict[str, str] | None:
+def _deciding(flags: Any) -> dict[str, str] | None:
     """Keep the flags that are needed: other ones may hold what is nobody's business."""
     if flags is None:
         return None
-    return {name: flags[name] for name in EXCEPTION_FLAGS if name in flags}
+    return {name: flags[name] for name in DECIDING_FLAGS if name in flags}
 
 
 def note_needs(work: CollectionWork) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from policies.actions.catching_up import ListInstead, catch_up, followed_kinds
 from policies.actions.collected_denials import collect_denials
+from policies.actions.collected_engine import note_engine_settings
 from policies.actions.collected_exceptions import (
     note_needs,
     read_exceptions,
@@ -16,7 +17,7 @@ from policies.actions.collected_exceptions import (
     store_exceptions,
 )
 from policies.actions.collected_namespaces import store_namespaces
-from policies.actions.collected_policies import read_policies, store_policies
+from policies.actions.collected_policies import POLICY_KINDS, read_policies, store_policies
 from policies.actions.collected_profiles import store_references
 from policies.actions.collected_reports import read_reports, store_results
 from policies.actions.collected_workloads import Engines, read_workloads, store_workloads
@@ -59,6 +60,7 @@ def read_and_store(work: CollectionWork) -> None:
     if engines is not None:
         _note_kyverno(work, engines.found)
         store_controllers(work, engines)
+    note_engine_settings(work, engines)
     work.release_versions()
     if work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
@@ -92,15 +94,24 @@ def follow(work: CollectionWork) -> CaughtUp:
     if since is None:
         raise ListInstead("There is no version to go on from.")
     caught_up = catch_up(work, panel, since)
-    if caught_up.change_count:
+    is_time = _is_time_for_the_rest(work.cluster)
+    if is_time:
+        collect_denials(work, StoredTops(work.cluster.pk))
+    if is_time or caught_up.touches(_DECIDE_WHERE_IT_WORKS):
+        note_engine_settings(work, None)
+    if caught_up.counts:
         note_needs(work)
-    if _is_to_be_asked(work.cluster):
+    if is_time and work.broken_by is None:
         note_engine(work.gateway, work.cluster, now=timezone.now())
     return caught_up
 
 
-def _is_to_be_asked(cluster: Cluster) -> bool:
-    """Say whether the engine's last answer is old enough for another question: each one costs a dry-run."""
+_DECIDE_WHERE_IT_WORKS = frozenset(resource.full_name for resource in (NAMESPACES, *POLICY_KINDS))
+"""Kinds on which it depends in which namespaces the engine has an effect."""
+
+
+def _is_time_for_the_rest(cluster: Cluster) -> bool:
+    """Say whether what cannot be followed is old: events, the engine's settings, and its answer to a dry-run."""
     since = timedelta(seconds=settings.SECPROF_COLLECT_INTERVAL_SECONDS)
     asked_at = cluster.engine_checked_at
     return asked_at is None or timezone.now() - asked_at >= since

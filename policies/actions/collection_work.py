@@ -1,6 +1,6 @@
 """One collection run under way: what it has read, how it reads one kind whole, and its hold on the cluster's rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -36,11 +36,15 @@ class RunLost(Exception):
 class CaughtUp:
     """What a catch-up came to."""
 
-    change_count: int
+    counts: Mapping[str, int]
+    """Objects that something happened to, by the name of their kind; kinds that were listed again too."""
     tallies: frozenset[tuple[str, str, str]]
     """Those of results that are others now, by source, policy and namespace."""
     is_everything: bool
     """False when the cluster had more to say than there was time for."""
+
+    def touches(self, kinds: Collection[str]) -> bool:
+        return any(kind in kinds for kind in self.counts)
 
 
 @dataclass(slots=True)

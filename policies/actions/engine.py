@@ -21,7 +21,8 @@ from policies.cluster.errors import (
 from policies.cluster.gateway import Gateway
 from policies.domain.answers import AnswerOutcome, PodAnswer, read_answer
 from policies.domain.library import Target, probe_pods
-from policies.models import Cluster, ObservedNamespace, ObservedPolicy, Variant
+from policies.models import Cluster, ObservedPolicy, Variant
+from policies.queries.probed import probed_namespaces
 from policies.queries.specs import OBJECT_KINDS, current_revisions, written_spec
 
 ASKED_NAMESPACES = 3
@@ -111,13 +112,7 @@ def _ask_about(gateway: Gateway, variant: Variant, policies: tuple[str, ...]) ->
     """Ask with a pod that fails what is installed of this variant, until one of these policies says something."""
     spec = written_spec(variant, current_revisions([variant]).get(variant.pk))
     bad = probe_pods(spec).bad
-    namespaces = (
-        ObservedNamespace.objects.filter(
-            cluster_id=variant.cluster_id, is_system=False, is_terminating=False
-        )
-        .exclude(name__in=spec.parameters.excluded_namespaces)
-        .order_by("name")
-    )
+    namespaces = probed_namespaces(variant).exclude(name__in=spec.parameters.excluded_namespaces)
     answers = []
     for namespace in namespaces.values_list("name", flat=True)[:ASKED_NAMESPACES]:
         answers.append(ask_pod_if_possible(gateway, namespace, bad, policies))

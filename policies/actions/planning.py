@@ -28,6 +28,7 @@ from policies.models import (
 )
 from policies.queries.evidence import has_drifted, load_evidence
 from policies.queries.exemption_rows import exempting_spec
+from policies.queries.probed import probed_namespaces
 from policies.queries.specs import current_revisions
 
 NEIGHBOURS_ASKED = 8
@@ -242,12 +243,7 @@ def _neighbour(asked: _Question, objects: tuple[PlannedObject, ...], *, is_neede
         *asked.spec.parameters.excluded_namespaces,
     }
     candidates = (
-        ObservedNamespace.objects.filter(
-            cluster=asked.variant.cluster, is_system=False, is_terminating=False
-        )
-        .exclude(name__in=left_out)
-        .order_by("name")
-        .values_list("name", flat=True)
+        probed_namespaces(asked.variant).exclude(name__in=left_out).values_list("name", flat=True)
     )
     bad = probe_pods(asked.spec).bad
     policies = tuple(planned.name for planned in objects)

@@ -85,6 +85,16 @@ CLUSTER_POLICY_REPORTS = Resource(
     "wgpolicyk8s.io", "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", namespaced=False
 )
 
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+"""Kyverno's own one only, by its name."""
+VALIDATING_WEBHOOKS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
+
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 OPERATOR_GROUP = "security-profiles-operator.x-k8s.io"
 SECCOMP_PROFILES = Resource(

@@ -16,6 +16,36 @@ CONTAINER = "kyverno"
 EXCEPTIONS_FLAG = "--enablePolicyException"
 EXCEPTION_NAMESPACE_FLAG = "--exceptionNamespace"
 EXCEPTION_FLAGS = (EXCEPTIONS_FLAG, EXCEPTION_NAMESPACE_FLAG)
+BOOLEAN_FLAGS = frozenset(
+    {
+        EXCEPTIONS_FLAG,
+        "--admissionReports",
+        "--aggregateReports",
+        "--autoUpdateWebhooks",
+        "--backgroundScan",
+        "--excludeBootstrapResources",
+        "--openreportsEnabled",
+        "--policyReports",
+        "--skipResourceFilters",
+        "--validatingAdmissionPolicyReports",
+    }
+)
+DECIDING_FLAGS = (
+    *EXCEPTION_FLAGS,
+    *sorted(BOOLEAN_FLAGS - {EXCEPTIONS_FLAG}),
+    "--allowedResults",
+    "--backgroundScanInterval",
+    "--enableReporting",
+    "--forceFailurePolicyIgnore",
+    "--generateValidatingAdmissionPolicy",
+    "--maxAdmissionReports",
+    "--maxBackgroundReports",
+    "--omitEvents",
+    "--webhookTimeout",
+)
+"""Those that decide what Kyverno judges and reports. Others are not kept: they may hold what is nobody's business."""
+CONFIG_VARIABLE = "INIT_CONFIG"
+USUAL_CONFIG = "kyverno"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +71,12 @@ def find_engine(deployment: Controller) -> Engine | None:
 
 
 class Component(StrEnum):
-    """Kyverno's controllers whose flags decide about exceptions; each is a Deployment of its own."""
+    """Kyverno's controllers; each is a Deployment of its own."""
 
     ADMISSION = "admission-controller"
     BACKGROUND = "background-controller"
     REPORTS = "reports-controller"
+    CLEANUP = "cleanup-controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +89,24 @@ class ControllerSettings:
     version: Version | None
     flags: Mapping[str, str] | None
     """By name with two dashes, the last word on each; None when they could not be read."""
+    replicas: int | None = None
+    """Wanted; None when nobody said."""
+    ready: int | None = None
+    """Those that answer; None when the Deployment does not say."""
+    config_name: str = USUAL_CONFIG
+    """The ConfigMap that it reads, in its own namespace."""
+
+    def flag(self, name: str, default: str) -> str | None:
+        """Give a flag, or what Kyverno takes without it; None when it could not be read."""
+        if self.flags is None:
+            return None
+        stated = self.flags.get(name, default)
+        return None if "$(" in stated else stated
+
+    def is_on(self, name: str, *, default: bool) -> bool | None:
+        """Give a flag's truth value; None when it could not be read."""
+        stated = self.flag(name, "true" if default else "false")
+        return None if stated is None else TRUTH.get(stated)
 
 
 def read_settings(manifest: Mapping[str, Any]) -> ControllerSettings | None:
@@ -79,9 +128,17 @@ def read_settings(manifest: Mapping[str, Any]) -> ControllerSettings | None:
         name=str(metadata.get("name", "")),
         version=read_version(_tag(str(own.get("image", "")))),
         flags=_flags(own),
+        replicas=_number(_mapping(manifest.get("spec")).get("replicas")),
+        ready=_ready(_mapping(manifest.get("status"))),
+        config_name=_config_name(own),
     )
 
 
+TRUTH = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+"""What a Go program takes for a truth value; anything else keeps it from starting."""
 _CONTAINERS = (CONTAINER, "controller")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _FLAG = re.compile(r"--?([A-Za-z][-A-Za-z0-9]*)(?:=(.*))?", re.DOTALL)
@@ -101,7 +158,7 @@ def _flags(container: Mapping[str, Any]) -> dict[str, str] | None:
     for word in words:
         found = _FLAG.fullmatch(word)
         if found is None:
-            if pending == EXCEPTIONS_FLAG:
+            if pending in BOOLEAN_FLAGS:
                 return None  # Go takes no truth value apart from its flag, and reads no flag behind one
             if pending:
                 flags[pending] = word
@@ -111,6 +168,24 @@ def _flags(container: Mapping[str, Any]) -> dict[str, str] | None:
         flags[name] = "true" if found[2] is None else found[2]
         pending = name if found[2] is None else ""
     return flags
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _ready(status: Mapping[str, Any]) -> int | None:
+    """Count the replicas that answer: the API leaves a zero out, but a status without anything says nothing."""
+    return _number(status.get("readyReplicas")) or (0 if status else None)
+
+
+def _config_name(container: Mapping[str, Any]) -> str:
+    listed = container.get("env")
+    for entry in listed if isinstance(listed, list) else ():
+        variable = _mapping(entry)
+        if variable.get("name") == CONFIG_VARIABLE and isinstance(variable.get("value"), str):
+            return variable["value"] or USUAL_CONFIG
+    return USUAL_CONFIG
 
 
 def _words(value: object) -> Iterable[Any]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from policies.domain.enforceability import Obstacle, sentence_of
+
 
 class GateId(StrEnum):
     CONTACT = "contact"
@@ -64,12 +66,27 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Barred:
+    """The engine judges nothing in a namespace, whatever policies say."""
+
+    obstacles: tuple[Obstacle, ...]
+    since: datetime | None
+    """When a collection first found it so."""
+
+    @property
+    def sentence(self) -> str:
+        return sentence_of(self.obstacles)
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceVerdict:
     """The verdict on one variant in one namespace, with the gates that made it."""
 
     namespace: str
     verdict: Verdict
     gates: tuple[Gate, ...]
+    barred: Barred | None = None
+    """Why the namespace is not enforceable; None where it is, as far as anybody knows."""
 
     def gate(self, gate_id: GateId) -> Gate:
         return next(gate for gate in self.gates if gate.id is gate_id)
@@ -189,6 +206,8 @@ class NamespaceEvidence:
     is_excluded: bool = False
     """The variant leaves this namespace alone."""
     exempt: ExemptEvidence = NOBODY_EXEMPT
+    barred: Barred | None = None
+    """What of Kyverno's own settings keeps it from judging here; a native policy does not care."""
 
     @property
     def also_exempt(self) -> str:
@@ -212,7 +231,12 @@ def assess_namespace(
         _rehearsal(policy, evidence, cluster.rehearsal_valid, now),
     )
     decisive = NATIVE_EVIDENCE_GATES if policy.is_native else EVIDENCE_GATES
-    return NamespaceVerdict(evidence.namespace, _verdict(gates, decisive), gates)
+    barred = _barred(policy, evidence)
+    return NamespaceVerdict(evidence.namespace, _verdict(gates, decisive), gates, barred)
+
+
+def _barred(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Barred | None:
+    return None if policy.is_native else evidence.barred
 
 
 def assess_install(
@@ -276,6 +300,8 @@ def _engine(cluster: ClusterEvidence, policy: PolicyEvidence, now: datetime) -> 
 
 
 def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
+    if barred := _barred(policy, evidence):
+        return Gate(GateId.POLICY, GateOutcome.FAIL, None, barred.sentence, note="not enforceable")
     if evidence.is_system:
         sentence = "The engine does not judge system namespaces: enforcing here has no effect."
         return Gate(GateId.POLICY, GateOutcome.FAIL, None, sentence)

@@ -4,6 +4,7 @@ from policies.models.audit_event import AuditEvent
 from policies.models.cluster import Cluster
 from policies.models.collection import ClusterTraffic, CollectionRun, KindSnapshot
 from policies.models.denial import Denial
+from policies.models.engine_state import EngineState
 from policies.models.exception import ExceptionRequest
 from policies.models.flip import Flip
 from policies.models.grant import Grant
@@ -51,6 +52,7 @@ __all__ = [
     "DeclaredProfile",
     "Denial",
     "DesiredRevision",
+    "EngineState",
     "ExceptionNeed",
     "ExceptionRequest",
     "Flip",

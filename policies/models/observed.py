@@ -20,6 +20,10 @@ class ObservedNamespace(models.Model):
     is_system = models.BooleanField(default=False)
     """kube-* and the engine's own namespace: admission policies do not reach them."""
     is_terminating = models.BooleanField(default=False)
+    not_enforceable = models.JSONField(default=list)
+    """Why Kyverno judges nothing here, each as `policies.domain.enforceability.Obstacle`; empty when nothing is known of."""
+    not_enforceable_since = models.DateTimeField(null=True, blank=True)
+    """When the collection began that first found it so; None while it is not."""
     content_hash = models.CharField(max_length=32)
 
     class Meta:
@@ -124,6 +128,8 @@ class ObservedPolicy(models.Model):
     """Namespaces in which it denies, for ours; empty for others."""
     denies = models.BooleanField(default=False)
     is_ready = models.BooleanField(null=True, blank=True)
+    is_inconsistent = models.BooleanField(default=False)
+    """Of others: Kyverno itself reads its failure action in two ways, in some namespace that there is."""
     changed_at = models.DateTimeField()
     """When a run first saw this digest: results older than this tell of another policy."""
     manifest = models.JSONField()

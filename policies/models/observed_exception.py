@@ -58,7 +58,10 @@ class ObservedController(models.Model):
     version = models.CharField(max_length=40, blank=True)
     """Empty when its image tells none."""
     flags = models.JSONField(null=True, blank=True)
-    """Those about exceptions, by name; None when the command line could not be read."""
+    """Those of `policies.domain.engines.DECIDING_FLAGS`, by name; None when the command line could not be read."""
+    replicas = models.PositiveIntegerField(null=True, blank=True)
+    """Wanted; None when its Deployment does not say."""
+    ready = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -29,6 +29,8 @@ class CellState(StrEnum):
     LOST = "lost"
     """Proven once, and the twin on the cluster no longer names it."""
     SYSTEM = "system"
+    NOT_ENFORCEABLE = "not-enforceable"
+    """The engine's own settings keep it from judging here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,15 @@ class Situation:
             # A picture that is older than the proof cannot contradict it.
             seen_at = self.observed_at.get(variant_id)
             is_lost = not is_denied and seen_at is not None and seen_at > proven_at
+            barred = verdict.barred
+            is_lost |= barred is not None and barred.since is not None and barred.since > proven_at
             return CellState.LOST if is_lost else CellState.ENFORCED
         if is_denied:
             return CellState.UNPROVEN
         if is_system:
             return CellState.SYSTEM
+        if verdict.barred is not None:
+            return CellState.NOT_ENFORCEABLE
         return _STATE_OF_VERDICT[verdict.verdict]
 
 

@@ -15,10 +15,12 @@ from policies.cluster.gateway import (
     VALIDATING_POLICIES,
     WORKLOADS,
 )
+from policies.domain.enforceability import Obstacle
 from policies.domain.judges import Judge
 from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
     NOBODY_EXEMPT,
+    Barred,
     ClusterEvidence,
     NamespaceEvidence,
     NamespaceVerdict,
@@ -264,7 +266,15 @@ def _namespace(
         unreadable_count=posture.unreadable_count if posture else 0,
         is_judged=HEARD in postures,
         is_excluded=judge.excludes(row.name),
+        barred=barred_of(row),
     )
+
+
+def barred_of(row: ObservedNamespace) -> Barred | None:
+    """Say what of the engine's settings keeps it from judging a namespace, as it was collected last."""
+    if not row.not_enforceable:
+        return None
+    return Barred(tuple(map(Obstacle.from_json, row.not_enforceable)), row.not_enforceable_since)
 
 
 def _result_tallies(

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from django.conf import settings
 
-from policies.cluster.gateway import EVENTS, PROFILE_KINDS
+from policies.cluster.gateway import EVENTS, PROFILE_KINDS, VALIDATING_WEBHOOKS
 from policies.models import Cluster, CollectionRun, KindSnapshot
 
-OPTIONAL_KINDS = frozenset(kind.full_name for kind in (*PROFILE_KINDS, EVENTS))
+OPTIONAL_KINDS = frozenset(kind.full_name for kind in (*PROFILE_KINDS, EVENTS, VALIDATING_WEBHOOKS))
 """Kinds without which a picture is complete: no verdict on a flip rests on them."""
 
 

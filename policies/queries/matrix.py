@@ -18,6 +18,7 @@ _STAGES = {
     "rolling": frozenset({CellState.ROLLING}),
     "audit": frozenset({CellState.READY, CellState.BLOCKED, CellState.UNKNOWN}),
     "unproven": frozenset({CellState.UNPROVEN, CellState.LOST}),
+    "not enforceable": frozenset({CellState.NOT_ENFORCEABLE}),
 }
 STAGES = tuple(_STAGES)
 VERDICTS = tuple(verdict.value for verdict in Verdict)

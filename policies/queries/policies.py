@@ -20,10 +20,12 @@ from policies.domain.lint import (
     read_version,
 )
 from policies.models import Cluster, ObservedPolicy, Variant
+from policies.queries.effects import ALL_SPACES, EffectFilter, EffectList, policy_effects
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 50
 OURS, OTHERS = "secprof", "others"
+INCONSISTENT = "inconsistent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class PolicyFilter:
     kind: str = ""
     written: str = ""
     """`secprof` or `others`."""
+    reading: str = ""
+    """`inconsistent`: those about which the engine contradicts itself."""
     text: str = ""
 
 
@@ -53,6 +57,8 @@ class PolicyRow:
     notes: int
     is_judged: bool
     """The lint knows this kind; of another one no findings say nothing."""
+    is_inconsistent: bool
+    """The engine reads its failure action in two ways in some namespace, as was found at the last collection."""
 
     @property
     def is_clean(self) -> bool:
@@ -81,6 +87,8 @@ class PolicyPage:
     is_ready: bool | None
     facts: Facts
     findings: tuple[LintFinding, ...]
+    effects: EffectList | None
+    """What it does in each namespace; None for those that secprof wrote, and where nobody can tell."""
     manifest: Mapping[str, Any] = field(hash=False)
 
 
@@ -114,8 +122,15 @@ def policy_list(wanted: PolicyFilter, *, reach: Reach, page: int) -> PolicyList:
     )
 
 
-def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPage:
-    """Load and lint one policy.
+def policy_page(
+    *,
+    reach: Reach,
+    cluster: str,
+    kind: str,
+    name: str,
+    spaces: EffectFilter = ALL_SPACES,
+) -> PolicyPage:
+    """Load and lint one policy, with what it does in the namespaces that are asked for.
 
     Raises:
         ObservedPolicy.DoesNotExist: no cluster in view holds it any more.
@@ -138,6 +153,7 @@ def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPa
         is_ready=found.is_ready,
         facts=facts,
         findings=findings,
+        effects=policy_effects(found, spaces, reach=reach),
         manifest=found.manifest,
     )
 
@@ -150,6 +166,8 @@ def _condition(wanted: PolicyFilter) -> Q:
         condition &= Q(kind=wanted.kind)
     if wanted.text:
         condition &= Q(name__icontains=wanted.text)
+    if wanted.reading == INCONSISTENT:
+        condition &= Q(is_inconsistent=True)
     if wanted.written in (OURS, OTHERS):
         unwritten = Q(variant_name="")
         condition &= unwritten if wanted.written == OTHERS else ~unwritten
@@ -187,4 +205,5 @@ def _row(
         warnings=counts[Severity.WARNING],
         notes=counts[Severity.INFO],
         is_judged=policy.family in JUDGED_FAMILIES,
+        is_inconsistent=found.is_inconsistent,
     )

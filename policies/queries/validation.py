@@ -1,6 +1,6 @@
 """What is known of a variant in one namespace before the cluster is asked: what should become of a bad pod."""
 
-from policies.domain.library import VariantSpec
+from policies.domain.library import Target, VariantSpec
 from policies.domain.validation import Expected
 from policies.models import ObservedNamespace, ObservedPolicy, Stage, Variant
 from policies.queries.reach import Reach
@@ -11,7 +11,8 @@ def expected_in(variant: Variant, spec: VariantSpec, space: ObservedNamespace) -
     ours = list(ObservedPolicy.objects.filter(cluster=variant.cluster, variant_name=variant.name))
     if not ours:
         return Expected.NOTHING
-    if space.is_system or space.name in spec.parameters.excluded_namespaces:
+    is_barred = bool(space.not_enforceable) and variant.target != Target.NATIVE
+    if space.is_system or is_barred or space.name in spec.parameters.excluded_namespaces:
         return Expected.LEFT_ALONE
     proven = Stage.objects.filter(
         variant=variant, namespace=space.name, value=Stage.Value.ENFORCE

@@ -33,6 +33,7 @@ _CELLS = {
     "unproven": Mark("Applied, not proven", "question", Tone.UNKNOWN),
     "lost": Mark("No longer enforced", "triangle", Tone.BAD),
     "system": Mark("Not judged", "dash", Tone.PLAIN),
+    "not-enforceable": Mark("Not enforceable", "cross", Tone.PLAIN),
 }
 _GATES = {
     "pass": Mark("Pass", "check", Tone.GOOD),
@@ -110,6 +111,24 @@ _CONTACTS = {
 _ENGINES = {
     "up": Mark("Answering", "full", Tone.GOOD),
     "down": Mark("Engine down", "triangle", Tone.BAD),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
+_HAZARDS = {
+    "danger": Mark("Danger", "triangle", Tone.WARN),
+    "caution": Mark("Caution", "half", Tone.WARN),
+    "note": Mark("Note", "ring", Tone.PLAIN),
+    "possible": Mark("May apply", "question", Tone.UNKNOWN),
+}
+_EFFECTS = {
+    "denies": Mark("Denies", "full", Tone.PLAIN),
+    "audits": Mark("Audits", "ring", Tone.PLAIN),
+    "nothing": Mark("No effect", "dash", Tone.PLAIN),
+    "inconsistent": Mark("Inconsistent", "triangle", Tone.WARN),
+    "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
+}
+_HEEDED = {
+    "yes": Mark("Count", "check", Tone.GOOD),
+    "no": Mark("Do nothing", "cross", Tone.WARN),
     "unknown": Mark("Unknown", "question", Tone.UNKNOWN),
 }
 _RIGHTS = {
@@ -260,6 +279,9 @@ MARKS: dict[str, dict[str, Mark]] = {
     "run": _RUNS,
     "contact": _CONTACTS,
     "engine": _ENGINES,
+    "hazard": _HAZARDS,
+    "effect": _EFFECTS,
+    "heeded": _HEEDED,
     "strip": _STRIPS,
     "snapshot": _SNAPSHOTS,
     "right": _RIGHTS,

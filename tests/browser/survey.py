@@ -18,6 +18,7 @@ ILLUSTRATIONS = {
     "profile-editor",
     "profiles-on-nodes",
     "policy-lint",
+    "engine",
     "variant-form",
     "validation",
     "exception-form",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from policies.domain.engines import (
     EXCEPTION_NAMESPACE_FLAG,
     EXCEPTIONS_FLAG,
+    TRUTH,
     Component,
     ControllerSettings,
     Version,
@@ -84,6 +85,28 @@ def agreed_namespace(
     return usual
 
 
+def exceptions_heeded(settings: ControllerSettings | None) -> bool | None:
+    """Say whether a controller reads exceptions at all; None when that is not known."""
+    return None if settings is None else _enabled(settings)
+
+
+def exceptions_from_anywhere(
+    settings: ControllerSettings | None, kind: ExceptionKind
+) -> bool | None:
+    """Say whether an exception counts in whatever namespace it lies; None when that is not known."""
+    if settings is None:
+        return None
+    enabled = _enabled(settings)
+    if not enabled:
+        return enabled
+    allowed = _allowed(settings, kind)
+    if allowed is None:
+        return True
+    if not allowed and (settings.version is None or not _knows_namespace(settings)):
+        return None
+    return False
+
+
 def _reach(
     settings: ControllerSettings | None,
     kind: ExceptionKind,
@@ -126,17 +149,10 @@ def _enabled(settings: ControllerSettings) -> bool | None:
         return None
     stated = settings.flags.get(EXCEPTIONS_FLAG)
     if stated is not None:
-        return _TRUTH.get(stated)
+        return TRUTH.get(stated)
     if settings.version is None:
         return None
     return settings.version[:2] in _ON_BY_DEFAULT
-
-
-_TRUTH = {
-    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
-}
-"""What a Go program takes for a truth value; anything else keeps it from starting."""
 
 
 def _knows_namespace(settings: ControllerSettings) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from policies.domain.enforceability import Barrier
 from policies.domain.readiness import Gate, GateId, GateOutcome, NamespaceVerdict, Verdict
 from policies.queries.cells import Cell, CellState
 from policies.queries.matrix import Matrix
@@ -32,6 +33,16 @@ _UNKNOWN_WORDS = {
     GateId.REPORTS: "no results yet",
     GateId.POSTURE: "posture not read",
     GateId.REHEARSAL: "not rehearsed",
+}
+OBSTACLE_WORDS = {
+    Barrier.ENGINE: "Kyverno runs here",
+    Barrier.SYSTEM: "system namespace",
+    Barrier.FILTER: "resource filter",
+    Barrier.SELECTOR: "namespace selector",
+    Barrier.WEBHOOKS: "webhook selector",
+    Barrier.CONDITION: "match condition",
+    Barrier.REQUESTERS: "controllers excluded",
+    Barrier.NO_WEBHOOK: "no webhook",
 }
 _FAIL_WORDS = {GateId.ENGINE: "engine down", GateId.POLICY: "policy drifted"}
 
@@ -117,6 +128,8 @@ def cell_note(cell: Cell, *, now: datetime) -> str:
         return f"{cell.progress[0]} of {cell.progress[1]}" if cell.progress else "approved"
     if cell.state in {CellState.BLOCKED, CellState.UNKNOWN}:
         return verdict_note(cell.verdict) if cell.is_installed else "not installed"
+    if cell.state is CellState.NOT_ENFORCEABLE and cell.verdict.barred:
+        return OBSTACLE_WORDS[cell.verdict.barred.obstacles[0].barrier]
     return "system namespace" if cell.state is CellState.SYSTEM else ""
 
 

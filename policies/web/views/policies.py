@@ -6,8 +6,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from policies.domain.authority import EVERYTHING, Act
+from policies.domain.effective import Outcome
 from policies.domain.lint import UNKNOWN
 from policies.models import ObservedPolicy
+from policies.queries.effects import EffectFilter
 from policies.queries.freshness import data_strip
 from policies.queries.places import place_of
 from policies.queries.policies import PolicyFilter, facts_of, policy_list, policy_page
@@ -27,6 +29,7 @@ def index(request: HttpRequest) -> HttpResponse:
         cluster=query.get("cluster", ""),
         kind=query.get("kind", ""),
         written=query.get("written", ""),
+        reading=query.get("reading", ""),
         text=query.get("q", "").strip(),
     )
     context = {
@@ -43,21 +46,34 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def detail(request: HttpRequest, cluster: str, kind: str, name: str) -> HttpResponse:
-    """Show one policy: its findings, its text, and what our template would write instead."""
+    """Show one policy: its findings, its text, what it does in each namespace, and what our template would write.
+
+    HTMX gets the namespaces alone.
+    """
+    spaces = EffectFilter(
+        outcome=request.GET.get("outcome", ""),
+        text=request.GET.get("q", "").strip(),
+        page=page_number(request.GET.get("page", "")),
+    )
     try:
-        page = policy_page(reach=seen_by(request.user), cluster=cluster, kind=kind, name=name)
+        page = policy_page(
+            reach=seen_by(request.user), cluster=cluster, kind=kind, name=name, spaces=spaces
+        )
     except ObservedPolicy.DoesNotExist as error:
         raise Http404("No cluster holds this policy any more.") from error
     found, lines = linted_manifest(page.manifest, page.facts, cluster_id=page.cluster.pk)
     context = {
         "page": page,
         "policy": found,
+        "effects": page.effects,
+        "outcomes": tuple(Outcome),
+        "spaces": spaces,
         "lines": lines,
         "strip": data_strip(page.cluster, now=timezone.now()),
         "current_cluster": page.cluster.name,
         "may_create": permit(actor_of(request.user), Act.CREATE_VARIANT, at=place_of(page.cluster)),
     }
-    return respond(request, "policies/detail.html", "policies/_policy.html", context)
+    return respond(request, "policies/detail.html", "policies/_effects.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -168,8 +168,10 @@ def _denied(variant: Variant, found: Cell, reach: Reach) -> dict[str, Any]:
 
 def _permits(found: Cell, actor: Actor, here: Place) -> dict[str, Any]:
     open_states = {CellState.READY, CellState.BLOCKED, CellState.UNKNOWN, CellState.UNPROVEN}
+    is_judged = found.verdict.barred is None
+    can_plan = found.is_installed and found.state in {*open_states, CellState.LOST}
     return {
-        "can_plan": found.is_installed and found.state in {*open_states, CellState.LOST},
+        "can_plan": can_plan and is_judged,
         "can_roll_back": found.state in {CellState.ENFORCED, CellState.UNPROVEN, CellState.ROLLING},
         "may_rehearse": permit(actor, Act.REHEARSE, at=here),
         "may_plan": permit(actor, Act.REQUEST_FLIP, at=here),

@@ -95,7 +95,7 @@ def test_request_through_a_hard_gate_is_refused_with_any_override(
 ) -> None:
     plan = world.plan(variant, FlipVerb.ENFORCE, "kyverno")
 
-    with pytest.raises(Refused, match="does not judge system namespaces") as refusal:
+    with pytest.raises(Refused, match="Enforcing here has no effect") as refusal:
         request(
             world,
             variant,

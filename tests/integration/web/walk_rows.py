@@ -75,6 +75,11 @@ CLUSTERS: dict[str, list[Visit]] = {
         get(t.ON_BOREALIS, t.borealis),
         get((404, 404, 404, 404), lambda _: (987654,)),
     ],
+    "engine": [
+        get(t.ON_ATLAS, t.atlas),
+        get(t.ON_BOREALIS, t.borealis),
+        get((404, 404, 404, 404), lambda _: (987654,)),
+    ],
     "cluster-test": t.done_on_clusters(303, t.OPERATORS),
     "cluster-collect": t.done_on_clusters(303, t.DOERS),
     "cluster-credential": t.done_on_clusters(
