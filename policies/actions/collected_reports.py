@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from policies.actions.collection_work import CollectionWork
 from policies.actions.findings import close_findings, turn_findings
+from policies.actions.history import note_day
 from policies.actions.snapshots import REPORTED_KINDS
 from policies.actions.storing import Fields, Key, content_hash, replace_rows
 from policies.cluster.gateway import CLUSTER_POLICY_REPORTS, POLICY_REPORTS
@@ -55,15 +56,18 @@ def store_results(work: CollectionWork, results: "ResultSnapshot") -> None:
     work.hold(timezone.now())
     tallies = results.finished_tallies()
     columns = tuple(next(iter(tallies.values()), {}))
+    touched: set[Key] = set()
     replace_rows(
         ResultTally,
         scope=work.scope,
         key=("source", "policy", "namespace"),
         compared=columns,
         rows=tallies,
+        touched=touched,
     )
     for resource in REPORT_KINDS:
         work.mark(resource)
+    note_day(work.cluster, now=work.run.started_at, keys=touched)
 
 
 def _last_read_at(work: CollectionWork) -> datetime | None:

@@ -33,12 +33,14 @@ def replace_rows(
     born: Fields | None = None,
     before_delete: Callable[[list[int]], None] | None = None,
     before_update: Callable[[list[M]], None] | None = None,
+    touched: set[Key] | None = None,
 ) -> int:
     """Make the rows within `scope` equal to `rows`, and return how many were written or deleted.
 
     `rows` maps the values of the `key` fields to all other fields; a stored row is left alone when its `compared`
     fields hold already. `born` is given to new rows and never changed after. `before_delete` and `before_update` are
-    called in the transaction of each batch, with the ids, or with the rows as they are about to be. Safe to repeat: a run that dies between two batches is finished by the next.
+    called in the transaction of each batch, with the ids, or with the rows as they are about to be. `touched` takes in
+    the keys of what is written or deleted. Safe to repeat: a run that dies between two batches is finished by the next.
     """
     stored = {
         tuple(row[1 : 1 + len(key)]): (row[0], tuple(row[1 + len(key) :]))
@@ -56,6 +58,9 @@ def replace_rows(
             new.append(model(**born, **dict(zip(key, row_key, strict=True)), **fields))
         elif values != tuple(fields[name] for name in compared):
             changed.append(model(pk=pk, **born, **dict(zip(key, row_key, strict=True)), **fields))
+    if touched is not None:
+        touched.update(stored_key for stored_key in stored if stored_key not in rows)
+        touched.update(tuple(getattr(row, name) for name in key) for row in (*new, *changed))
     updated_fields = sorted({name for row in rows.values() for name in row})
     for batch in _batches(gone):
         with transaction.atomic():

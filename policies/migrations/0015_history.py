@@ -118,13 +118,6 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(default=django.utils.timezone.now),
             preserve_default=False,
         ),
-        migrations.AddIndex(
-            model_name="observedresult",
-            index=models.Index(
-                fields=["cluster", "namespace", "first_seen_at"],
-                name="policies_ob_cluster_039cf2_idx",
-            ),
-        ),
         migrations.AddField(
             model_name="closedfinding",
             name="cluster",

@@ -8,6 +8,19 @@ from django.db import models
 from policies.domain.findings import Closing
 from policies.models.cluster import Cluster
 
+COUNTS = (
+    "pass_count",
+    "fail_count",
+    "warn_count",
+    "error_count",
+    "skip_count",
+    "failing_workload_count",
+    "judged_workload_count",
+)
+"""The state at the end of a day, as ResultTally has it."""
+MOVES = ("opened_count", "closed_count")
+"""What the day moved."""
+
 
 class ClosedFinding(models.Model):
     """A result that failed once and does so no more. One that comes back begins anew."""
