@@ -202,7 +202,7 @@ def _note_totals(cluster: Cluster, day: date, policies: set[tuple[str, str]] | N
             **_named(figures),
         )
         for (source, policy, team), figures in totals.items()
-        if stored.get((source, policy, team)) != figures
+        if stored.get((source, policy, team), _NOTHING + _STILL) != figures
     ]
     _upsert(DailyTotal, rows, "team")
 
