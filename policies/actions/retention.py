@@ -3,6 +3,7 @@
 Decisions and the audit trail are never deleted.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,14 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from policies.domain.days import day_of
-from policies.models import ClosedFinding, CollectedDay, CollectionRun, DailyTally, DailyTotal
+from policies.models import (
+    ClosedFinding,
+    Cluster,
+    CollectedDay,
+    CollectionRun,
+    DailyTally,
+    DailyTotal,
+)
 
 BATCH_SIZE = 1000
 """Rows in one transaction."""
@@ -22,13 +30,19 @@ def forget_old(*, now: datetime) -> int:
     since = now - timedelta(days=settings.SECPROF_HISTORY_DAYS)
     runs_since = now - timedelta(days=settings.SECPROF_RUN_DAYS)
     old = (
-        ClosedFinding.objects.filter(closed_at__lt=since),
+        *_closed(since),
         DailyTotal.objects.filter(day__lt=day_of(since)),
         CollectedDay.objects.filter(day__lt=day_of(since)),
         _overtaken(since),
         _ended_runs(runs_since),
     )
     return sum(_delete(rows) for rows in old)
+
+
+def _closed(since: datetime) -> Iterator[QuerySet[ClosedFinding]]:
+    """Give the rows cluster by cluster, as the index has them."""
+    for cluster_id in Cluster.objects.order_by("pk").values_list("pk", flat=True):
+        yield ClosedFinding.objects.filter(cluster_id=cluster_id, closed_at__lt=since)
 
 
 def _overtaken(since: datetime) -> QuerySet[DailyTally]:
@@ -55,7 +69,7 @@ def _ended_runs(since: datetime) -> QuerySet[CollectionRun]:
 
 def _delete(rows: QuerySet[Any]) -> int:
     count = 0
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE]):
+    while ids := list(rows.values_list("pk", flat=True)[:BATCH_SIZE]):
         with transaction.atomic():
             rows.model._default_manager.filter(pk__in=ids).delete()
         count += len(ids)

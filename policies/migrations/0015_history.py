@@ -160,7 +160,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="closedfinding",
-            index=models.Index(fields=["closed_at"], name="policies_cl_closed__767800_idx"),
+            index=models.Index(
+                fields=["cluster", "closed_at"], name="policies_cl_cluster_1cb4e2_idx"
+            ),
         ),
         migrations.AddConstraint(
             model_name="collectedday",

@@ -49,7 +49,7 @@ class ClosedFinding(models.Model):
         indexes = [
             models.Index(fields=["cluster", "namespace", "closed_at"]),
             models.Index(fields=["cluster", "policy", "closed_at"]),
-            models.Index(fields=["closed_at"]),
+            models.Index(fields=["cluster", "closed_at"]),
         ]
 
     def __str__(self) -> str:

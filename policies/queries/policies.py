@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from policies.domain.authority import NotAllowed
+from policies.domain.library import ObjectRole
 from policies.domain.lint import (
     JUDGED_FAMILIES,
     Facts,
@@ -20,7 +21,9 @@ from policies.domain.lint import (
     read_version,
 )
 from policies.models import Cluster, ObservedPolicy, Variant
+from policies.queries.evidence import SOURCE
 from policies.queries.reach import Reach
+from policies.queries.trends import PolicyChoice
 
 PAGE_SIZE = 50
 OURS, OTHERS = "secprof", "others"
@@ -81,6 +84,8 @@ class PolicyPage:
     is_ready: bool | None
     facts: Facts
     findings: tuple[LintFinding, ...]
+    trend_policy: str
+    """The key under which its results have a trend; empty for what reports none."""
     manifest: Mapping[str, Any] = field(hash=False)
 
 
@@ -138,8 +143,16 @@ def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPa
         is_ready=found.is_ready,
         facts=facts,
         findings=findings,
+        trend_policy=_trend_policy(found),
         manifest=found.manifest,
     )
+
+
+def _trend_policy(found: ObservedPolicy) -> str:
+    source = SOURCE.get(found.kind)
+    if source is None or found.role == ObjectRole.TWIN.value:
+        return ""
+    return PolicyChoice(source, found.name).key
 
 
 def _condition(wanted: PolicyFilter) -> Q:
