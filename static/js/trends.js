@@ -5,6 +5,7 @@
 (() => {
   const HEIGHTS = { "burn-down": 260, moves: 120 };
   const POINTS_UP_TO = 90;
+  const DAY = 86400;
   const plots = new Set();
 
   const painted = (root, name) => getComputedStyle(root.querySelector(`.swatch-${name}`)).backgroundColor;
@@ -21,15 +22,16 @@
   // Days of which nothing is known are a band of their own, so that no line seems to go on below it.
   const bands = (trend, colour) => (plot) => {
     const { ctx, bbox } = plot;
-    const width = bbox.width / Math.max(1, trend.days.length - 1);
+    const edge = (at) => plot.valToPos(trend.days[at] - DAY / 2, "x", true);
     ctx.save();
     ctx.fillStyle = colour;
-    trend.gaps.forEach((gap, at) => {
-      if (!gap) return;
-      const middle = plot.valToPos(trend.days[at], "x", true);
-      const left = Math.max(bbox.left, middle - width / 2);
-      ctx.fillRect(left, bbox.top, Math.min(bbox.left + bbox.width, middle + width / 2) - left, bbox.height);
-    });
+    for (let at = 0; at < trend.gaps.length; at += 1) {
+      const from = at;
+      while (trend.gaps[at]) at += 1;
+      if (at === from) continue;
+      const end = at < trend.days.length ? edge(at) : bbox.left + bbox.width;
+      ctx.fillRect(edge(from), bbox.top, end - edge(from), bbox.height);
+    }
     ctx.restore();
   };
 
@@ -75,7 +77,7 @@
       font: look.font,
       grid: { show: false },
       ticks: { stroke: look.line, width: 1, size: 4 },
-      values: (_plot, splits) => splits.map((seconds) => (seconds % 86400 === 0 ? dayOf(seconds) : "")),
+      values: (_plot, splits) => splits.map((seconds) => (seconds % DAY === 0 ? dayOf(seconds) : "")),
       space: 64,
     },
     {
@@ -89,6 +91,8 @@
       values: (_plot, splits) => splits.map(values),
     },
   ];
+
+  const wholeDays = { range: (_plot, first, last) => [first - DAY / 2, last + DAY / 2] };
 
   const common = (root, box, trend, name) => ({
     width: box.clientWidth,
@@ -108,7 +112,7 @@
   const burnDown = (root, box, trend, look) => {
     const options = common(root, box, trend, "burn-down");
     options.axes = axes(look, (value) => value.toLocaleString("en"));
-    options.scales = { y: { range: (_plot, _low, high) => [0, Math.max(4, Math.ceil(high * 1.15))] } };
+    options.scales = { x: wholeDays, y: { range: (_plot, _low, high) => [0, Math.max(4, Math.ceil(high * 1.15))] } };
     options.series = [{}, {
       stroke: look.failing,
       width: 2,
@@ -126,7 +130,8 @@
     const bars = uPlot.paths.bars({ size: [0.6, 16] });
     const most = Math.max(1, ...trend.opened, ...trend.closed);
     options.axes = axes(look, (value) => Math.abs(value).toLocaleString("en"));
-    options.scales = { y: { range: () => [-most, most] } };
+    options.axes[1].splits = () => [-most, 0, most];
+    options.scales = { x: wholeDays, y: { range: () => [-most, most] } };
     options.series = [
       {},
       { paths: bars, fill: look.opened, width: 0, points: { show: false } },

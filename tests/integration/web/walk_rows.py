@@ -323,7 +323,7 @@ TRENDS: dict[str, list[Visit]] = {
     name: [
         *opened,
         get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas"}),
-        get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas", "namespace": "paydesk"}),
+        get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas", "namespace": "shopfront"}),
         get(t.ON_BOREALIS, data=lambda _: {"cluster": "borealis"}),
     ]
     for name, opened in (
