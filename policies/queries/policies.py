@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from policies.domain.authority import NotAllowed
-from policies.domain.library import ObjectRole
+from policies.domain.library import ObjectRole, Target
 from policies.domain.lint import (
     JUDGED_FAMILIES,
     Facts,
@@ -149,10 +149,9 @@ def policy_page(*, reach: Reach, cluster: str, kind: str, name: str) -> PolicyPa
 
 
 def _trend_policy(found: ObservedPolicy) -> str:
-    source = SOURCE.get(found.kind)
-    if source is None or found.role == ObjectRole.TWIN.value:
-        return ""
-    return PolicyChoice(source, found.name).key
+    is_quiet = found.kind == Target.NATIVE or found.role == ObjectRole.TWIN
+    source = "" if is_quiet else SOURCE.get(found.kind, "")
+    return PolicyChoice(source, found.name).key if source else ""
 
 
 def _condition(wanted: PolicyFilter) -> Q:

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from policies.domain.days import day_of, start_of
+from policies.domain.library import Target
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.models import (
     Cluster,
@@ -82,6 +83,11 @@ class PolicyChoice:
 def choice_of(variant: Variant) -> PolicyChoice:
     """Name the policy that reports for a variant."""
     return PolicyChoice(SOURCE[variant.target], variant.name)
+
+
+def trend_key(variant: Variant) -> str:
+    """Give the key of that policy; empty for a native one, on which nothing reports."""
+    return "" if variant.target == Target.NATIVE else choice_of(variant).key
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const HEIGHTS = { "burn-down": 260, moves: 120 };
+  const HEIGHTS = { "burn-down": 260, moves: 110 };
   const POINTS_UP_TO = 90;
   const DAY = 86400;
   const plots = new Set();
@@ -62,11 +62,15 @@
       ctx.fill();
       const words = trend.marks.filter((mark) => mark.at === at);
       const text = words.length > 1 ? `${words[0].text} +${words.length - 1}` : words[0].text;
-      const next = place + 1 < days.length ? plot.valToPos(trend.days[days[place + 1]], "x", true) : bbox.left + bbox.width;
-      if (ctx.measureText(text).width + 12 * ratio < next - x) {
-        ctx.fillStyle = ink;
-        ctx.fillText(text, x + 7 * ratio, bbox.top + 2 * ratio);
-      }
+      const edge = (neighbour, otherwise) => (neighbour in days ? plot.valToPos(trend.days[days[neighbour]], "x", true) : otherwise);
+      const needed = ctx.measureText(text).width + 14 * ratio;
+      const after = edge(place + 1, bbox.left + bbox.width) - x;
+      // Before the line only where nobody writes after the line before it.
+      const before = x - edge(place - 1, bbox.left);
+      ctx.fillStyle = ink;
+      ctx.textAlign = needed < after ? "left" : "right";
+      const side = needed < after ? 7 : -7;
+      if (needed < after || 2 * needed < before) ctx.fillText(text, x + side * ratio, bbox.top + 2 * ratio);
     });
     ctx.restore();
   };
@@ -125,11 +129,29 @@
     return new uPlot(options, [trend.days, trend.failing], box);
   };
 
+  // The day on which a policy began to report opens everything at once: its bar is cut, and says its number.
+  const cut = (trend, most, look) => (plot) => {
+    const { ctx, bbox } = plot;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.font = `${12 * ratio}px ${look.family}`;
+    ctx.textBaseline = "top";
+    ctx.textAlign = "left";
+    ctx.fillStyle = look.ink;
+    trend.opened.forEach((count, at) => {
+      if (count > most) ctx.fillText(count.toLocaleString("en"), plot.valToPos(trend.days[at], "x", true) + 12 * ratio, bbox.top);
+    });
+    ctx.restore();
+  };
+
   const moves = (root, box, trend, look) => {
     const options = common(root, box, trend, "moves");
     const bars = uPlot.paths.bars({ size: [0.6, 16] });
-    const most = Math.max(1, ...trend.opened, ...trend.closed);
+    const began = trend.gaps.findIndex((gap) => !gap);
+    const usual = Math.max(...trend.opened.filter((_count, at) => at !== began), ...trend.closed);
+    const most = Math.max(1, usual || trend.opened[began]);
     options.axes = axes(look, (value) => Math.abs(value).toLocaleString("en"));
+    options.axes[0].show = false;
     options.axes[1].splits = () => [-most, 0, most];
     options.scales = { x: wholeDays, y: { range: () => [-most, most] } };
     options.series = [
@@ -138,6 +160,7 @@
       { paths: bars, fill: look.closed, width: 0, points: { show: false } },
     ];
     options.hooks.drawClear = [bands(trend, look.gap)];
+    options.hooks.draw = [cut(trend, most, look)];
     const below = trend.closed.map((count) => (count === null ? null : -count));
     return new uPlot(options, [trend.days, trend.opened, below], box);
   };

@@ -67,12 +67,18 @@ class ShownPolicy:
 
     key: str
     title: str
+    is_chosen: bool
 
 
-def shown_policies(page: TrendPage) -> tuple[ShownPolicy, ...]:
-    """Name the policies; those of one name are told apart by who judges them."""
+def shown_policies(page: TrendPage, asked: str) -> tuple[ShownPolicy, ...]:
+    """Name the policies, those of one name with who judges them, and the one asked for where it is none of them."""
     names = [policy.name for policy in page.policies]
-    return tuple(ShownPolicy(p.key, _title(p, names.count(p.name))) for p in page.policies)
+    found = tuple(
+        ShownPolicy(p.key, _title(p, names.count(p.name)), p == page.policy) for p in page.policies
+    )
+    if page.policy or not asked:
+        return found
+    return (*found, ShownPolicy(asked, asked.partition("/")[2] or asked, is_chosen=True))
 
 
 def _title(policy: PolicyChoice, namesakes: int) -> str:

@@ -35,14 +35,16 @@ def index(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     wanted = read_filter(request.GET)
     page = load_trend(cluster, wanted, reach=reach, now=now)
+    days = shown_days(page)
     context = {
         "cluster": cluster,
         "current_cluster": cluster.name,
         "page": page,
         "filter": wanted,
         "ranges": RANGES,
-        "policies": shown_policies(page),
-        "days": shown_days(page),
+        "policies": shown_policies(page, wanted.policy),
+        "days": days,
+        "has_gaps": any(day.gap for day in days),
         "summary": summary(page),
         "gaps": gaps(page),
         "chart": chart(page),
