@@ -152,6 +152,7 @@
     const most = Math.max(1, usual || trend.opened[began]);
     options.axes = axes(look, (value) => Math.abs(value).toLocaleString("en"));
     options.axes[0].show = false;
+    options.padding = [12, 12, 10, 0];
     options.axes[1].splits = () => [-most, 0, most];
     options.scales = { x: wholeDays, y: { range: () => [-most, most] } };
     options.series = [

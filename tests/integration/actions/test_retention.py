@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
+from policies import tasks
 from policies.actions import retention
 from policies.actions.retention import forget_old
 from policies.models import (
@@ -101,6 +103,16 @@ def test_run_under_way_stays(cluster: Cluster) -> None:
     forget_old(now=NOW)
 
     assert CollectionRun.objects.filter(pk=stuck.pk).exists()
+
+
+def test_task_forgets_what_is_old_now(cluster: Cluster) -> None:
+    closed(cluster, 1)
+    ClosedFinding.objects.update(closed_at=timezone.now() - timedelta(days=11))
+
+    tasks.forget_old()
+    tasks.forget_old()
+
+    assert not ClosedFinding.objects.exists()
 
 
 def test_many_rows_go_batch_by_batch(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
