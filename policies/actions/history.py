@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
-from policies.actions.storing import BATCH_SIZE
+from policies.actions.storing import BATCH_SIZE, content_hash
 from policies.domain.days import bounds_of, day_of
 from policies.domain.findings import FINDING_OUTCOMES
 from policies.models import (
@@ -47,17 +47,20 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
     """
     day = day_of(now)
     last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
-    if keys is None or last is None or _has_failed_since(cluster, last.noted_at):
-        parts = list(_all_parts(cluster))
-    else:
-        parts = list(_parts(keys))
-    for part in parts:
-        _note_tallies(cluster, day, part)
-    is_first = last is None or last.day < day
-    policies = None if is_first else {(part.source, part.policy) for part in parts}
+    is_known = last is not None and not _has_failed_since(cluster, last.noted_at)
+    parts = _parts(keys) if keys is not None and is_known else _all_parts(cluster)
+    changes = [change for part in parts for change in _note_tallies(cluster, day, part)]
+    namespaces = ObservedNamespace.objects.filter(cluster=cluster)
+    teams = dict(namespaces.values_list("name", "team"))
+    digest = content_hash(teams)
+    is_same_day = last is not None and (last.day, last.teams_digest) == (day, digest)
+    goes_on = keys is not None and is_known and is_same_day
     with transaction.atomic():
-        _note_totals(cluster, day, policies)
-        CollectedDay.objects.update_or_create(cluster=cluster, day=day, defaults={"noted_at": now})
+        if changes or not goes_on:
+            _note_totals(cluster, day, teams, changes if goes_on else None)
+        CollectedDay.objects.update_or_create(
+            cluster=cluster, day=day, defaults={"noted_at": now, "teams_digest": digest}
+        )
 
 
 def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
@@ -79,6 +82,16 @@ class _Part:
     def condition(self) -> Q:
         found = Q(source=self.source, policy=self.policy)
         return found if self.namespaces is None else found & Q(namespace__in=self.namespaces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """By how much a run moved the figures of one namespace's day."""
+
+    source: str
+    policy: str
+    namespace: str
+    figures: Figures
 
 
 def _all_parts(cluster: Cluster) -> Iterator[_Part]:
@@ -107,29 +120,32 @@ def _parts(keys: Iterable[Key]) -> Iterator[_Part]:
 # Namespaces
 
 
-def _note_tallies(cluster: Cluster, day: date, part: _Part) -> None:
+def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
+    """Write the rows that differ, and say by how much they do."""
     moved = _moved(cluster, day, part)
-    rows = []
+    rows, changes = [], []
     for namespace, counts, last in _states(cluster, part):
-        moves = moved.get(namespace, _STILL)
-        if last is not None and last.day == day:
-            is_news = counts + moves != _figures(last)
-        else:
-            before = _figures(last)[: len(COUNTS)] if last else _NOTHING
-            is_news = counts != before or moves != _STILL
-        if is_news:
-            rows.append(
-                DailyTally(
-                    cluster=cluster,
-                    day=day,
-                    source=part.source,
-                    policy=part.policy,
-                    namespace=namespace,
-                    **_named(counts + moves),
-                )
+        figures = counts + moved.get(namespace, _STILL)
+        before = _figures(last) if last else _NOTHING + _STILL
+        if last and last.day < day:
+            before = before[: len(COUNTS)] + _STILL
+        if figures == before:
+            continue
+        rows.append(
+            DailyTally(
+                cluster=cluster,
+                day=day,
+                source=part.source,
+                policy=part.policy,
+                namespace=namespace,
+                **_named(figures),
             )
+        )
+        difference = tuple(new - old for new, old in zip(figures, before, strict=True))
+        changes.append(_Change(part.source, part.policy, namespace, difference))
     for start in range(0, len(rows), BATCH_SIZE):
         _upsert(DailyTally, rows[start : start + BATCH_SIZE], "namespace")
+    return changes
 
 
 def _states(
@@ -182,16 +198,18 @@ def _by_namespace(rows: QuerySet[Any]) -> Counter[str]:
 # Totals
 
 
-def _note_totals(cluster: Cluster, day: date, policies: set[tuple[str, str]] | None) -> None:
-    """Write the totals of some policies, or of all, as far as they differ."""
-    if policies is not None and not policies:
-        return
-    condition = Q()
-    for source, policy in sorted(policies or ()):
-        condition |= Q(source=source, policy=policy)
-    noted = DailyTotal.objects.filter(condition, cluster=cluster, day=day)
+def _note_totals(
+    cluster: Cluster,
+    day: date,
+    teams: Mapping[str, str],
+    changes: Sequence[_Change] | None,
+) -> None:
+    """Write the totals that differ: those of before with these changes, or all of them made anew."""
+    noted = DailyTotal.objects.filter(cluster=cluster, day=day)
     stored = {(row.source, row.policy, row.team): _figures(row) for row in noted}
-    totals = dict.fromkeys(stored, _NOTHING + _STILL) | _totals(cluster, day, condition)
+    totals = _changed_totals(stored, teams, changes or ())
+    if changes is None or any(min(figures) < 0 for figures in totals.values()):
+        totals = dict.fromkeys(stored, _NOTHING + _STILL) | _totals(cluster, day)
     rows = [
         DailyTotal(
             cluster=cluster,
@@ -207,14 +225,25 @@ def _note_totals(cluster: Cluster, day: date, policies: set[tuple[str, str]] | N
     _upsert(DailyTotal, rows, "team")
 
 
-def _totals(
-    cluster: Cluster, day: date, condition: Q
-) -> dict[tuple[str, str, str], tuple[int, ...]]:
+def _changed_totals(
+    stored: Mapping[tuple[str, str, str], Figures],
+    teams: Mapping[str, str],
+    changes: Sequence[_Change],
+) -> dict[tuple[str, str, str], Figures]:
+    totals = dict(stored)
+    for change in changes:
+        for team in (teams.get(change.namespace, ""), DailyTotal.EVERY_TEAM):
+            key = (change.source, change.policy, team)
+            totals[key] = _sum(totals.get(key, _NOTHING + _STILL), change.figures)
+    return totals
+
+
+def _totals(cluster: Cluster, day: date) -> dict[tuple[str, str, str], tuple[int, ...]]:
     """Add up each policy, by source, policy and team; every team is a team here."""
-    moved = DailyTally.objects.filter(condition, cluster=cluster, day=day)
+    moved = DailyTally.objects.filter(cluster=cluster, day=day)
     found: dict[tuple[str, str, str], Figures] = {}
     for rows, names, offset in (
-        (ResultTally.objects.filter(condition, cluster=cluster), COUNTS, 0),
+        (ResultTally.objects.filter(cluster=cluster), COUNTS, 0),
         (moved, MOVES, len(COUNTS)),
     ):
         for source, policy, team, *sums in _by_team(rows, cluster, names):

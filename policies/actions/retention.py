@@ -5,6 +5,7 @@ Decisions and the audit trail are never deleted.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -29,34 +30,33 @@ def forget_old(*, now: datetime) -> int:
     """Delete what is older than the settings keep, and return how many rows that were. Safe to repeat."""
     since = now - timedelta(days=settings.SECPROF_HISTORY_DAYS)
     runs_since = now - timedelta(days=settings.SECPROF_RUN_DAYS)
-    old = (
-        *_closed(since),
-        DailyTotal.objects.filter(day__lt=day_of(since)),
-        CollectedDay.objects.filter(day__lt=day_of(since)),
-        _overtaken(since),
-        _ended_runs(runs_since),
+    old = chain(
+        (rows for pk in _cluster_ids() for rows in _old_history(pk, since)),
+        (_ended_runs(runs_since),),
     )
     return sum(_delete(rows) for rows in old)
 
 
-def _closed(since: datetime) -> Iterator[QuerySet[ClosedFinding]]:
-    """Give the rows cluster by cluster, as the index has them."""
-    for cluster_id in Cluster.objects.order_by("pk").values_list("pk", flat=True):
-        yield ClosedFinding.objects.filter(cluster_id=cluster_id, closed_at__lt=since)
+def _cluster_ids() -> list[int]:
+    return list(Cluster.objects.order_by("pk").values_list("pk", flat=True))
 
 
-def _overtaken(since: datetime) -> QuerySet[DailyTally]:
-    """Find the rows that no day kept reads: the last one before them still says how a namespace stood."""
+def _old_history(cluster_id: int, since: datetime) -> Iterator[QuerySet[Any]]:
+    """Give what is old of one cluster, as the indexes have it."""
     day = day_of(since)
+    yield ClosedFinding.objects.filter(cluster_id=cluster_id, closed_at__lt=since)
+    yield DailyTotal.objects.filter(cluster_id=cluster_id, day__lt=day)
+    yield CollectedDay.objects.filter(cluster_id=cluster_id, day__lt=day)
+    # No day that is kept reads these: the last one before them still says how a namespace stood.
     newer = DailyTally.objects.filter(
-        cluster=OuterRef("cluster"),
+        cluster_id=cluster_id,
         source=OuterRef("source"),
         policy=OuterRef("policy"),
         namespace=OuterRef("namespace"),
         day__gt=OuterRef("day"),
         day__lte=day,
     )
-    return DailyTally.objects.filter(Exists(newer), day__lt=day)
+    yield DailyTally.objects.filter(Exists(newer), cluster_id=cluster_id, day__lt=day)
 
 
 def _ended_runs(since: datetime) -> QuerySet[CollectionRun]:

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ),
                 ("day", models.DateField()),
                 ("noted_at", models.DateTimeField()),
+                ("teams_digest", models.CharField(blank=True, max_length=32)),
             ],
         ),
         migrations.CreateModel(

@@ -63,6 +63,8 @@ class CollectedDay(models.Model):
     day = models.DateField()
     noted_at = models.DateTimeField()
     """When the last collection began that the day's figures hold."""
+    teams_digest = models.CharField(max_length=32, blank=True)
+    """Of who owned which namespace then: totals of teams are made anew when that has changed."""
 
     class Meta:
         constraints = [

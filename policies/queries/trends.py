@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from policies.domain.days import day_of, start_of
 from policies.domain.library import Target
@@ -236,15 +236,17 @@ def _policies(
     """Find the policies that report, now or when the time shown began; to who sees a part, only in their part."""
     if not collected:
         return ()
-    rows: QuerySet[DailyTotal] | QuerySet[ResultTally]
-    if reach.sees_all_of(cluster.pk):
-        rows = DailyTotal.objects.filter(
+    rows = DailyTotal.objects.filter(
+        cluster=cluster, team=DailyTotal.EVERY_TEAM, day__in={min(collected), max(collected)}
+    )
+    if not reach.sees_all_of(cluster.pk):
+        theirs = ResultTally.objects.filter(
             cluster=cluster,
-            team=DailyTotal.EVERY_TEAM,
-            day__in={min(collected), max(collected)},
+            source=OuterRef("source"),
+            policy=OuterRef("policy"),
+            namespace__in=sorted(reach.parts.get(cluster.pk, ())),
         )
-    else:
-        rows = ResultTally.objects.filter(reach.in_namespaces(), cluster=cluster)
+        rows = rows.filter(Exists(theirs))
     return (PolicyChoice(*row) for row in rows.values_list("source", "policy").distinct())
 
 

@@ -33,6 +33,7 @@ def test_trend_is_drawn_and_told_in_a_table(arrive: Arrive, survey: Survey) -> N
     expect(page).to_have_url(re.compile("team=web"))
     expect(page.locator("#trend canvas")).to_have_count(2)
     page.get_by_label("Team").select_option("")
+    expect(page).not_to_have_url(re.compile("team=web"))
     page.get_by_label("Range").select_option("90")
     expect(rows).to_have_count(90)
     viewer.sees("60 days not collected")

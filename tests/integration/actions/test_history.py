@@ -15,6 +15,7 @@ from policies.models import (
     CollectionRun,
     DailyTally,
     DailyTotal,
+    ObservedNamespace,
     ResultTally,
 )
 from tests import factories
@@ -108,6 +109,17 @@ def test_later_run_of_a_day_has_the_last_word(cluster: Cluster) -> None:
     assert CollectedDay.objects.get().noted_at == MONDAY + timedelta(hours=3)
 
 
+def test_namespace_that_went_to_another_team_is_counted_there_at_once(cluster: Cluster) -> None:
+    ObservedNamespace.objects.filter(name="shop").update(team="money")
+    key = tally(cluster, "shop", fail_count=1, failing_workload_count=1)
+
+    note_day(cluster, now=MONDAY + timedelta(hours=3), keys=[key])
+
+    assert total(MONDAY, "web")["failing_workload_count"] == 0
+    assert total(MONDAY, "money")["failing_workload_count"] == 6
+    assert total(MONDAY)["failing_workload_count"] == 6
+
+
 def test_run_belongs_to_the_day_on_which_it_began(cluster: Cluster) -> None:
     note_day(cluster, now=datetime(2026, 3, 3, 23, 59, 59, tzinfo=UTC), keys=())
 
@@ -184,6 +196,7 @@ def test_opened_and_closed_are_those_of_the_day(cluster: Cluster) -> None:
 
 
 def test_queries_follow_the_keys_and_not_the_cluster(cluster: Cluster) -> None:
+    factories.namespaces(cluster, [f"n{number}" for number in range(200)], team="web")
     note_day(cluster, now=TUESDAY, keys=())
 
     def queries(fail_count: int) -> int:
@@ -193,7 +206,6 @@ def test_queries_follow_the_keys_and_not_the_cluster(cluster: Cluster) -> None:
         return len(seen)
 
     few = queries(100)
-    factories.namespaces(cluster, [f"n{number}" for number in range(200)], team="web")
     for number in range(200):
         tally(cluster, f"n{number}", fail_count=1)
 
