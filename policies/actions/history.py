@@ -35,6 +35,8 @@ Key = tuple[str, str, str]
 Figures = tuple[int, ...]
 """In the order of COUNTS, then MOVES."""
 
+DIED = ("crashed", "lost")
+"""Why a run failed that may have stored something."""
 _NOTHING = (0,) * len(COUNTS)
 _STILL = (0,) * len(MOVES)
 
@@ -64,9 +66,12 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
 
 
 def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
-    """Say whether a run may have stored tallies without noting them."""
+    """Say whether a run may have stored tallies without noting them: one that found no way to the cluster has not."""
     return CollectionRun.objects.filter(
-        cluster=cluster, state=CollectionRun.State.FAILED, started_at__gt=moment
+        cluster=cluster,
+        state=CollectionRun.State.FAILED,
+        error_reason__in=DIED,
+        started_at__gt=moment,
     ).exists()
 
 

@@ -35,7 +35,7 @@ def tally(on: Cluster, namespace: str, **counts: int) -> Key:
     return SOURCE, POLICY, namespace
 
 
-def failed_run(on: Cluster, at: datetime) -> CollectionRun:
+def failed_run(on: Cluster, at: datetime, reason: str = "lost") -> CollectionRun:
     return CollectionRun.objects.create(
         cluster=on,
         state=CollectionRun.State.FAILED,
@@ -43,6 +43,7 @@ def failed_run(on: Cluster, at: datetime) -> CollectionRun:
         started_at=at,
         heartbeat_at=at,
         finished_at=at,
+        error_reason=reason,
     )
 
 
@@ -162,8 +163,11 @@ def test_what_a_failed_run_stored_is_found_by_the_next(cluster: Cluster) -> None
     assert total(MONDAY)["failing_workload_count"] == 1
 
 
-def test_failure_before_the_last_note_changes_nothing(cluster: Cluster) -> None:
-    failed_run(cluster, MONDAY - timedelta(hours=1))
+@pytest.mark.parametrize(("hours", "reason"), [(-1, "lost"), (1, "unreachable")])
+def test_failure_that_stored_nothing_since_changes_nothing(
+    cluster: Cluster, hours: int, reason: str
+) -> None:
+    failed_run(cluster, MONDAY + timedelta(hours=hours), reason)
     tally(cluster, "shop", fail_count=1, failing_workload_count=1)
 
     note_day(cluster, now=MONDAY + timedelta(hours=2), keys=())
