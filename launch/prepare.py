@@ -8,6 +8,9 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
+PAST_DAYS = 29
+"""Days before today that prod has been collected on: with today it is the usual range of a trend."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m launch.prepare", description=__doc__)
@@ -23,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         listed = Path(os.environ["SECPROF_STATE_DIR"]) / "kubeconfigs"
         for kubeconfig in listed.read_text(encoding="utf-8").splitlines():
             fill(Path(kubeconfig))
-    call_command("seed_demo", *(["--kyverno"] if options.kyverno else []))
+    call_command("seed_demo", *(["--kyverno"] if options.kyverno else [f"--days={PAST_DAYS}"]))
     return 0
 
 

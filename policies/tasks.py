@@ -16,6 +16,7 @@ from policies.actions import (
     exceptions,
     flips,
     rehearsals,
+    retention,
     rollouts,
     trail,
 )
@@ -100,3 +101,11 @@ def verify_trail(**_: object) -> None:
 def keep_trail_head(**_: object) -> None:
     """Sign the trail's head once a day, and write it to the log for whoever keeps logs elsewhere."""
     trail.keep_head_if_due(now=timezone.now())
+
+
+@shared_task(
+    name="policies.tasks.forget_old", soft_time_limit=1500, time_limit=1560, ignore_result=True
+)
+def forget_old(**_: object) -> None:
+    """Delete history and runs that have had their time."""
+    retention.forget_old(now=timezone.now())

@@ -51,4 +51,5 @@ beat_schedule = {
     "expire": _every(60.0, "expire"),
     "verify-trail": _every(600.0, "verify_trail"),
     "keep-trail-head": _every(600.0, "keep_trail_head"),
+    "forget-old": _every(3600.0, "forget_old"),
 }

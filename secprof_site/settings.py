@@ -282,6 +282,8 @@ SECPROF_APPROVAL_LAPSES_SECONDS = env.read_count(
     environ, "SECPROF_APPROVAL_LAPSES_SECONDS", 72 * 3600, minimum=60
 )
 SECPROF_DENIAL_DAYS = env.read_count(environ, "SECPROF_DENIAL_DAYS", 30, minimum=1)
+SECPROF_HISTORY_DAYS = env.read_count(environ, "SECPROF_HISTORY_DAYS", 400, minimum=1)
+SECPROF_RUN_DAYS = env.read_count(environ, "SECPROF_RUN_DAYS", 90, minimum=1)
 SECPROF_EXCEPTION_MAX_DAYS = env.read_count(environ, "SECPROF_EXCEPTION_MAX_DAYS", 90, minimum=1)
 SECPROF_EXCEPTION_NAMESPACE = env.read_text(environ, "SECPROF_EXCEPTION_NAMESPACE", "kyverno")
 SECPROF_REHEARSAL_LIMIT = env.read_count(environ, "SECPROF_REHEARSAL_LIMIT", 500, minimum=1)

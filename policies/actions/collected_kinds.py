@@ -23,6 +23,7 @@ from policies.actions.collected_reports import read_reports, store_results
 from policies.actions.collected_workloads import Engines, read_workloads, store_workloads
 from policies.actions.collection_work import CaughtUp, CollectionWork
 from policies.actions.engine import VERSION_LENGTH, note_contact, note_engine
+from policies.actions.history import close_day, note_day
 from policies.actions.judging import Panel, panel_of
 from policies.cluster.gateway import NAMESPACES, ServerVersion
 from policies.domain.engines import Engine
@@ -42,6 +43,7 @@ def read_and_store(work: CollectionWork) -> None:
     version = work.gateway.version()
     note_contact(work.cluster, version=version.git_version, now=timezone.now())
     panel = _panel(work, version)
+    close_day(work.cluster, now=work.run.started_at)
     work.forget_versions()
     namespaces = work.read_kind(NAMESPACES, msgspec.json.Decoder(Namespace).decode)
     for resource, records in read_policies(work).items():
@@ -52,7 +54,8 @@ def read_and_store(work: CollectionWork) -> None:
         store_namespaces(work, namespaces, engines.found if engines else None)
     reports = read_reports(work)
     if reports is not None and tops is not None:
-        store_results(work, reports, tops)
+        touched = store_results(work, reports, tops)
+        note_day(work.cluster, now=work.run.started_at, keys=touched)
     collect_denials(work, tops or StoredTops(work.cluster.pk))
     store_exceptions(work, read_exceptions(work))
     if tops is not None:
@@ -93,9 +96,11 @@ def follow(work: CollectionWork) -> CaughtUp:
     since = followed_kinds(work.cluster.pk, panel)
     if since is None:
         raise ListInstead("There is no version to go on from.")
+    close_day(work.cluster, now=work.run.started_at)
     caught_up = catch_up(work, panel, since)
     is_time = _is_time_for_the_rest(work.cluster)
     if is_time:
+        note_day(work.cluster, now=work.run.started_at)
         collect_denials(work, StoredTops(work.cluster.pk))
     if is_time or caught_up.touches(_DECIDE_WHERE_IT_WORKS):
         note_engine_settings(work, None)

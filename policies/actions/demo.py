@@ -124,7 +124,7 @@ def tell(
     people: dict[Role, Actor], story: tuple[DemoVariant, ...], say: Callable[[str], None]
 ) -> None:
     """Bring every cluster of the story to where the demo begins."""
-    teller = _Teller(people, say)
+    teller = Teller(people, say)
     for wanted in story:
         teller.install(wanted)
     for name in dict.fromkeys(wanted.cluster for wanted in story):
@@ -135,9 +135,12 @@ def tell(
 
 
 @dataclass(frozen=True, slots=True)
-class _Teller:
+class Teller:
+    """The hands of the demo's people, at the time that the clock says."""
+
     people: dict[Role, Actor]
     say: Callable[[str], None]
+    clock: Callable[[], datetime] = timezone.now
 
     def install(self, wanted: DemoVariant) -> None:
         """Create the variant and put its Audit policy on the cluster."""
@@ -155,7 +158,7 @@ class _Teller:
                 parameters=wanted.parameters,
                 target=wanted.target.value,
                 by=self.people[Role.OPERATOR],
-                now=timezone.now(),
+                now=self.clock(),
             )
         self.flip(variant, FlipVerb.INSTALL, (), "Start in Audit: nothing is refused yet.")
         self.say(f"{wanted.cluster}: {wanted.name} installed in Audit")
@@ -174,10 +177,10 @@ class _Teller:
                 variant_id=variant.pk,
                 namespaces=namespaces,
                 by=self.people[Role.OPERATOR],
-                now=timezone.now(),
+                now=self.clock(),
             )
             for rehearsal in asked:
-                rehearsals.rehearse(rehearsal_id=rehearsal.pk, clock=timezone.now)
+                rehearsals.rehearse(rehearsal_id=rehearsal.pk, clock=self.clock)
         self.say(f"{name}: collected and rehearsed in {len(namespaces)} namespaces")
 
     def enforce(self, wanted: DemoVariant) -> None:
@@ -192,8 +195,8 @@ class _Teller:
             stricter = Variant.objects.select_related("cluster").get(
                 cluster=variant.cluster, name=wanted.leaves_to
             )
-            taken.update(_ready(stricter, timezone.now()))
-        ready = tuple(name for name in _ready(variant, timezone.now()) if name not in taken)
+            taken.update(_ready(stricter, self.clock()))
+        ready = tuple(name for name in _ready(variant, self.clock()) if name not in taken)
         for namespace in ready[: wanted.enforced_count]:
             self.flip(variant, FlipVerb.ENFORCE, (namespace,), "Clean for two weeks.")
         if wanted.asks_for_more and len(ready) > wanted.enforced_count:
@@ -208,7 +211,7 @@ class _Teller:
     def collect(self, cluster: Cluster) -> CollectionRun | None:
         try:
             return collection.collect(
-                cluster_id=cluster.pk, by=self.people[Role.OPERATOR], now=timezone.now()
+                cluster_id=cluster.pk, by=self.people[Role.OPERATOR], now=self.clock()
             )
         except Busy:
             return None
@@ -217,7 +220,7 @@ class _Teller:
         self, variant: Variant, verb: FlipVerb, namespaces: tuple[str, ...], reason: str
     ) -> Flip:
         operator = self.people[Role.OPERATOR]
-        now = timezone.now()
+        now = self.clock()
         plan = flips.preview(
             variant_id=variant.pk, verb=verb, namespaces=namespaces, by=operator, now=now
         )
@@ -242,10 +245,10 @@ class _Teller:
             plan_digest=asked.plan_digest,
             comment="Looked at the diff and the gates.",
             by=self.people[Role.APPROVER],
-            now=timezone.now(),
+            now=self.clock(),
         )
         ended = rollouts.run(
-            rollout_id=flip.rollout.pk, worker="demo", clock=timezone.now, sleep=_short_sleep
+            rollout_id=flip.rollout.pk, worker="demo", clock=self.clock, sleep=_short_sleep
         )
         if ended is not RolloutStatus.PROVEN:
             flip.refresh_from_db()

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ),
                 ("day", models.DateField()),
                 ("noted_at", models.DateTimeField()),
+                ("teams_digest", models.CharField(blank=True, max_length=32)),
             ],
         ),
         migrations.CreateModel(
@@ -118,13 +119,6 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(default=django.utils.timezone.now),
             preserve_default=False,
         ),
-        migrations.AddIndex(
-            model_name="observedresult",
-            index=models.Index(
-                fields=["cluster", "namespace", "first_seen_at"],
-                name="policies_ob_cluster_039cf2_idx",
-            ),
-        ),
         migrations.AddField(
             model_name="closedfinding",
             name="cluster",
@@ -167,7 +161,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="closedfinding",
-            index=models.Index(fields=["closed_at"], name="policies_cl_closed__767800_idx"),
+            index=models.Index(
+                fields=["cluster", "closed_at"], name="policies_cl_cluster_1cb4e2_idx"
+            ),
         ),
         migrations.AddConstraint(
             model_name="collectedday",

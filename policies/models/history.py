@@ -8,6 +8,19 @@ from django.db import models
 from policies.domain.findings import Closing
 from policies.models.cluster import Cluster
 
+COUNTS = (
+    "pass_count",
+    "fail_count",
+    "warn_count",
+    "error_count",
+    "skip_count",
+    "failing_workload_count",
+    "judged_workload_count",
+)
+"""The state at the end of a day, as ResultTally has it."""
+MOVES = ("opened_count", "closed_count")
+"""What the day moved."""
+
 
 class ClosedFinding(models.Model):
     """A result that failed once and does so no more. One that comes back begins anew."""
@@ -36,7 +49,7 @@ class ClosedFinding(models.Model):
         indexes = [
             models.Index(fields=["cluster", "namespace", "closed_at"]),
             models.Index(fields=["cluster", "policy", "closed_at"]),
-            models.Index(fields=["closed_at"]),
+            models.Index(fields=["cluster", "closed_at"]),
         ]
 
     def __str__(self) -> str:
@@ -50,6 +63,8 @@ class CollectedDay(models.Model):
     day = models.DateField()
     noted_at = models.DateTimeField()
     """When the last collection began that the day's figures hold."""
+    teams_digest = models.CharField(max_length=32, blank=True)
+    """Of who owned which namespace then: totals of teams are made anew when that has changed."""
 
     class Meta:
         constraints = [

@@ -173,10 +173,7 @@ class ObservedResult(models.Model):
                 fields=["cluster", "source", "policy", "raw_rule", "uid"], name="one_result_per_key"
             )
         ]
-        indexes = [
-            models.Index(fields=["cluster", "policy", "namespace"]),
-            models.Index(fields=["cluster", "namespace", "first_seen_at"]),
-        ]
+        indexes = [models.Index(fields=["cluster", "policy", "namespace"])]
 
     def __str__(self) -> str:
         return f"{self.cluster_id} {self.policy}/{self.raw_rule} {self.uid}"

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from policies.domain.authority import NotAllowed
+from policies.domain.library import ObjectRole, Target
 from policies.domain.lint import (
     JUDGED_FAMILIES,
     Facts,
@@ -21,7 +22,9 @@ from policies.domain.lint import (
 )
 from policies.models import Cluster, ObservedPolicy, Variant
 from policies.queries.effects import ALL_SPACES, EffectFilter, EffectList, policy_effects
+from policies.queries.evidence import SOURCE
 from policies.queries.reach import Reach
+from policies.queries.trends import PolicyChoice
 
 PAGE_SIZE = 50
 OURS, OTHERS = "secprof", "others"
@@ -89,6 +92,8 @@ class PolicyPage:
     findings: tuple[LintFinding, ...]
     effects: EffectList | None
     """What it does in each namespace; None for those that secprof wrote, and where nobody can tell."""
+    trend_policy: str
+    """The key under which its results have a trend; empty for what reports none."""
     manifest: Mapping[str, Any] = field(hash=False)
 
 
@@ -154,8 +159,15 @@ def policy_page(
         facts=facts,
         findings=findings,
         effects=policy_effects(found, spaces, reach=reach),
+        trend_policy=_trend_policy(found),
         manifest=found.manifest,
     )
+
+
+def _trend_policy(found: ObservedPolicy) -> str:
+    is_quiet = found.kind == Target.NATIVE or found.role == ObjectRole.TWIN
+    source = "" if is_quiet else SOURCE.get(found.kind, "")
+    return PolicyChoice(source, found.name).key if source else ""
 
 
 def _condition(wanted: PolicyFilter) -> Q:

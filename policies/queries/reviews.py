@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from policies.domain.findings import FINDING_OUTCOMES
 from policies.domain.judges import Judge
 from policies.models import (
     ObservedNamespace,
@@ -37,6 +38,8 @@ class Opinion:
     outcome: str
     message: str = ""
     at: datetime | None = None
+    first_seen_at: datetime | None = None
+    """Of a report that fails: since when it has been known to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ def _worst(key: Key, results: list[ObservedResult]) -> Opinion:
     own = [r for r in results if (r.kind, r.name) == key]
     row = min(own or results, key=lambda r: FAILING.index(r.outcome) if r.outcome in FAILING else 9)
     message = row.message if own else f"{row.kind} {row.name}: {row.message}"
-    return Opinion(row.outcome, message, row.at)
+    since = row.first_seen_at if row.outcome in FINDING_OUTCOMES else None
+    return Opinion(row.outcome, message, row.at, since)
 
 
 def _rehearsed(variant: Variant, namespace: str) -> dict[Key, Opinion]:

@@ -31,6 +31,7 @@ class Section:
 _SECTIONS = (
     ("Home", "policies:home", "home", ("home",)),
     ("Readiness", "policies:readiness", "grid", ("readiness", "cell", "review", "validation")),
+    ("Trends", "policies:trends", "trend", ("trend",)),
     ("Roll-outs", "policies:flips", "ladder", ("flip", "plan")),
     ("Denials", "policies:denials", "cross", ("denial",)),
     ("Exceptions", "policies:exceptions", "diamond", ("exception",)),

@@ -23,6 +23,18 @@ class Mark:
     tone: Tone
 
 
+_TRENDS = {
+    "not collected": Mark("Not collected", "question", Tone.UNKNOWN),
+    "no results": Mark("No results", "question", Tone.UNKNOWN),
+}
+_CLOSINGS = {
+    "fixed": Mark("Fixed", "check", Tone.GOOD),
+    "exempted": Mark("Exempted", "diamond", Tone.PLAIN),
+    "replaced": Mark("Replaced", "dash", Tone.PLAIN),
+    "workload-gone": Mark("Workload gone", "dash", Tone.PLAIN),
+    "policy-gone": Mark("Policy gone", "question", Tone.UNKNOWN),
+    "unreported": Mark("No longer reported", "question", Tone.UNKNOWN),
+}
 _CELLS = {
     "enforced": Mark("Enforced", "full", Tone.GOOD),
     "rolling": Mark("Rolling out", "half", Tone.MOTION),
@@ -267,6 +279,8 @@ _TRAILS = {
 }
 
 MARKS: dict[str, dict[str, Mark]] = {
+    "trend": _TRENDS,
+    "closing": _CLOSINGS,
     "cell": _CELLS,
     "gate": _GATES,
     "check": _CHECKS,

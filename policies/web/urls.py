@@ -5,6 +5,7 @@ from django.urls import path
 from policies.web.sign_in import views as sign_in
 from policies.web.views import (
     account,
+    closed_findings,
     clusters,
     denials,
     engine,
@@ -26,6 +27,7 @@ from policies.web.views import (
     rights,
     session,
     trail,
+    trends,
     validation,
     variant_forms,
     variants,
@@ -136,6 +138,9 @@ urlpatterns = [
     ),
     path("denials/", denials.index, name="denials"),
     path("posture/", posture.index, name="posture"),
+    path("trends/", trends.index, name="trends"),
+    path("trends/download/", trends.download, name="trend-download"),
+    path("trends/findings/", closed_findings.index, name="trend-findings"),
     path("trail/", trail.index, name="trail"),
     path("grants/", grants.index, name="grants"),
     path("grants/preview/", grants.preview, name="grant-preview"),

@@ -12,6 +12,7 @@ NARROW = 390
 ILLUSTRATIONS = {
     "readiness",
     "trail",
+    "trends",
     "plan",
     "rollout",
     "profile",

@@ -18,6 +18,7 @@ from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilt
 from policies.queries.offenders import offenders
 from policies.queries.places import place_of
 from policies.queries.reach import Reach
+from policies.queries.trends import trend_key
 from policies.queries.verdicts import verdicts
 from policies.web.actors import Permit, actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import is_htmx, respond
@@ -138,6 +139,7 @@ def _cell_context(
         "gates": shown_gates(verdict),
         "space": space,
         "variant": variant,
+        "trend_policy": trend_key(variant),
         "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
         "exempt_count": len(exempt),
         "exempt_note": count_of(len(exempt), "workload"),

@@ -15,6 +15,7 @@ from policies.queries.freshness import data_strip
 from policies.queries.installed import outdated_lists
 from policies.queries.places import place_of
 from policies.queries.specs import seen_spec, spec_of
+from policies.queries.trends import trend_key
 from policies.queries.variants import VariantPage, variant_page, variants_by_cluster
 from policies.web.actors import actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import respond, see_other
@@ -76,6 +77,7 @@ def detail(request: HttpRequest, variant_id: int) -> HttpResponse:
     context = {
         "variant": variant,
         "page": page,
+        "trend_policy": trend_key(variant),
         "outdated": outdated_lists(variant, now=now),
         "asked": asked(seen, variant.cluster.kubernetes_version, is_whole=page.is_whole),
         "wishes": shown_wishes(

@@ -4,13 +4,23 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django import Settings
 
-from policies.models import AuditEvent, Cluster, CollectionRun, Flip, Rehearsal, Stage
+from policies.models import (
+    AuditEvent,
+    Cluster,
+    CollectionRun,
+    DailyTotal,
+    Flip,
+    Rehearsal,
+    Stage,
+)
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld, people, world
 from tests.integration.actions.test_clusters import CANARY, kubeconfig
@@ -172,6 +182,21 @@ def test_seed_demo_tells_its_story_once(django_user_model: type) -> None:
     call("seed_demo")
 
     assert Flip.objects.count() == flips
+
+
+@pytest.mark.usefixtures("demo")
+def test_seed_demo_looks_back_on_days_before_its_story() -> None:
+    call("seed_demo", "--days=6")
+
+    today = timezone.now().date()
+    prod = DailyTotal.objects.filter(cluster__name="prod", policy="require-seccomp", team="*")
+    failing = list(prod.order_by("day").values_list("day", "failing_workload_count"))
+    assert [day for day, _ in failing] == [today - timedelta(days=n) for n in range(6, -1, -1)]
+    assert failing[0][1] > failing[-1][1] > 0
+    assert sum(prod.values_list("closed_count", flat=True)) > 5
+    assert set(Flip.objects.values_list("status", flat=True)) == {"proven", "requested"}
+    staging = DailyTotal.objects.filter(cluster__name="staging")
+    assert set(staging.values_list("day", flat=True)) == {today}
 
 
 def test_seed_demo_outside_a_demo_is_refused() -> None:

@@ -329,6 +329,20 @@ EXCEPTIONS: dict[str, list[Visit]] = {
     ),
 }
 
+TRENDS: dict[str, list[Visit]] = {
+    name: [
+        *opened,
+        get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas"}),
+        get(t.ON_ATLAS, data=lambda _: {"cluster": "atlas", "namespace": "shopfront"}),
+        get(t.ON_BOREALIS, data=lambda _: {"cluster": "borealis"}),
+    ]
+    for name, opened in (
+        ("trends", [get(OPEN)]),
+        ("trend-findings", [get(OPEN)]),
+        ("trend-download", [get((404, 404, 404, 404))]),
+    )
+}
+
 TRAIL: dict[str, list[Visit]] = {
     "trail-export": [
         post((200, 403, 403, 403), roles=t.AUDITORS, data=lambda _: {"format": "jsonl"})
@@ -345,6 +359,7 @@ TRAIL: dict[str, list[Visit]] = {
 
 ROWS: dict[str, list[Visit]] = {
     **TRAIL,
+    **TRENDS,
     **EXCEPTIONS,
     **SESSIONS,
     **CLUSTERS,

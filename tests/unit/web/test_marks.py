@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from policies.domain.findings import Closing
 from policies.domain.lifecycle import FlipStatus, RolloutStatus, StepKind, StepStatus
 from policies.domain.readiness import GateId, GateOutcome, Verdict
 from policies.queries.cells import CellState
@@ -26,6 +27,7 @@ from policies.web.presenters.readiness import _UNKNOWN_WORDS, GATE_TITLES
         ("step", StepStatus),
         ("strip", StripState),
         ("snapshot", SnapshotState),
+        ("closing", Closing),
     ],
 )
 def test_mark_of_every_status_is_foreseen(family: str, statuses: type[Enum]) -> None:

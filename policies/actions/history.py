@@ -1,0 +1,297 @@
+"""History: what each policy's figures were at the end of each day, written as far as the day changed them.
+
+A day's rows are written again by each run of that day, so the last one stands. What a run that died left out is found
+by the next.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+
+from policies.actions.storing import BATCH_SIZE, content_hash
+from policies.domain.days import bounds_of, day_of
+from policies.domain.findings import FINDING_OUTCOMES
+from policies.models import (
+    ClosedFinding,
+    Cluster,
+    CollectedDay,
+    CollectionRun,
+    DailyTally,
+    DailyTotal,
+    ObservedNamespace,
+    ObservedResult,
+    ResultTally,
+)
+from policies.models.history import COUNTS, MOVES
+
+Key = tuple[str, str, str]
+"""Source, policy and namespace of a tally."""
+Figures = tuple[int, ...]
+"""In the order of COUNTS, then MOVES."""
+
+DIED = ("crashed", "lost")
+"""Why a run failed that may have stored something."""
+_NOTHING = (0,) * len(COUNTS)
+_STILL = (0,) * len(MOVES)
+
+
+def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = None) -> None:
+    """Bring the rows of the day of `now`, when the run began, in line with the tallies that it stored.
+
+    `keys` are those whose tally, or whose findings, this run changed; None: compare all, as is also done after a run
+    that failed midway. Safe to repeat.
+    """
+    day = day_of(now)
+    last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
+    is_known = last is not None and not _has_failed_since(cluster, last.noted_at)
+    parts = _parts(keys) if keys is not None and is_known else _all_parts(cluster)
+    changes = [change for part in parts for change in _note_tallies(cluster, day, part)]
+    namespaces = ObservedNamespace.objects.filter(cluster=cluster)
+    teams = dict(namespaces.values_list("name", "team"))
+    digest = content_hash(teams)
+    is_same_day = last is not None and (last.day, last.teams_digest) == (day, digest)
+    goes_on = keys is not None and is_known and is_same_day
+    with transaction.atomic():
+        if changes or not goes_on:
+            _note_totals(cluster, day, teams, changes if goes_on else None)
+        CollectedDay.objects.update_or_create(
+            cluster=cluster, day=day, defaults={"noted_at": now, "teams_digest": digest}
+        )
+
+
+def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
+    """Say whether a run may have stored tallies without noting them: one that found no way to the cluster has not."""
+    return CollectionRun.objects.filter(
+        cluster=cluster,
+        state=CollectionRun.State.FAILED,
+        error_reason__in=DIED,
+        started_at__gt=moment,
+    ).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One policy in some namespaces, or in all."""
+
+    source: str
+    policy: str
+    namespaces: tuple[str, ...] | None = None
+
+    @property
+    def condition(self) -> Q:
+        found = Q(source=self.source, policy=self.policy)
+        return found if self.namespaces is None else found & Q(namespace__in=self.namespaces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """By how much a run moved the figures of one namespace's day."""
+
+    source: str
+    policy: str
+    namespace: str
+    figures: Figures
+
+
+def _all_parts(cluster: Cluster) -> Iterator[_Part]:
+    known = {
+        policy
+        for model in (ResultTally, DailyTally)
+        for policy in model._default_manager.filter(cluster=cluster)
+        .order_by()
+        .values_list("source", "policy")
+        .distinct()
+    }
+    for source, policy in sorted(known):
+        yield _Part(source, policy)
+
+
+def _parts(keys: Iterable[Key]) -> Iterator[_Part]:
+    namespaces = defaultdict(set)
+    for source, policy, namespace in keys:
+        namespaces[source, policy].add(namespace)
+    for (source, policy), names in sorted(namespaces.items()):
+        ordered = sorted(names)
+        for start in range(0, len(ordered), BATCH_SIZE):
+            yield _Part(source, policy, tuple(ordered[start : start + BATCH_SIZE]))
+
+
+# Namespaces
+
+
+def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
+    """Write the rows that differ, and say by how much they do."""
+    moved = _moved(cluster, day, part)
+    rows, changes = [], []
+    for namespace, counts, last in _states(cluster, part):
+        figures = counts + moved.get(namespace, _STILL)
+        before = _figures(last) if last else _NOTHING + _STILL
+        if last and last.day < day:
+            before = before[: len(COUNTS)] + _STILL
+        if figures == before:
+            continue
+        rows.append(
+            DailyTally(
+                cluster=cluster,
+                day=day,
+                source=part.source,
+                policy=part.policy,
+                namespace=namespace,
+                **_named(figures),
+            )
+        )
+        difference = tuple(new - old for new, old in zip(figures, before, strict=True))
+        changes.append(_Change(part.source, part.policy, namespace, difference))
+    for start in range(0, len(rows), BATCH_SIZE):
+        _upsert(DailyTally, rows[start : start + BATCH_SIZE], "namespace")
+    return changes
+
+
+def _states(
+    cluster: Cluster, part: _Part
+) -> Iterator[tuple[str, tuple[int, ...], DailyTally | None]]:
+    """Give each namespace with its counts now, and its newest row, if any; those without a tally any more, too."""
+    noted = DailyTally.objects.filter(cluster=cluster).filter(part.condition)
+    tallies = ResultTally.objects.filter(cluster=cluster).filter(part.condition)
+    newest = _newest(cluster, part)
+    found = list(
+        tallies.annotate(last_id=newest).values_list("namespace", "last_id", *COUNTS).iterator()
+    )
+    lasts = noted.in_bulk([last_id for _, last_id, *_ in found if last_id is not None])
+    for namespace, last_id, *counts in found:
+        yield namespace, tuple(counts), lasts.get(last_id)
+    kept = ResultTally.objects.filter(
+        cluster=cluster,
+        source=part.source,
+        policy=part.policy,
+        namespace=OuterRef("namespace"),
+    )
+    for last in noted.filter(~Exists(kept), pk=newest):
+        yield last.namespace, _NOTHING, last
+
+
+def _newest(cluster: Cluster, part: _Part) -> Subquery:
+    rows = DailyTally.objects.filter(
+        cluster=cluster, source=part.source, policy=part.policy, namespace=OuterRef("namespace")
+    )
+    return Subquery(rows.order_by("-day").values("pk")[:1])
+
+
+def _moved(cluster: Cluster, day: date, part: _Part) -> dict[str, tuple[int, ...]]:
+    """Count the findings that were opened and closed on a day, by namespace."""
+    start, end = bounds_of(day)
+    began = Q(first_seen_at__gte=start, first_seen_at__lt=end)
+    open_now = ObservedResult.objects.filter(
+        part.condition, began, cluster=cluster, outcome__in=sorted(FINDING_OUTCOMES)
+    )
+    ended = ClosedFinding.objects.filter(part.condition, cluster=cluster, closed_at__gte=start)
+    opened = _by_namespace(open_now) + _by_namespace(ended.filter(began))
+    closed = _by_namespace(ended.filter(closed_at__lt=end))
+    return {name: (opened[name], closed[name]) for name in opened.keys() | closed.keys()}
+
+
+def _by_namespace(rows: QuerySet[Any]) -> Counter[str]:
+    return Counter(dict(rows.order_by().values_list("namespace").annotate(n=Count("pk"))))
+
+
+# Totals
+
+
+def _note_totals(
+    cluster: Cluster,
+    day: date,
+    teams: Mapping[str, str],
+    changes: Sequence[_Change] | None,
+) -> None:
+    """Write the totals that differ: those of before with these changes, or all of them made anew."""
+    noted = DailyTotal.objects.filter(cluster=cluster, day=day)
+    stored = {(row.source, row.policy, row.team): _figures(row) for row in noted}
+    totals = _changed_totals(stored, teams, changes or ())
+    if changes is None or any(min(figures) < 0 for figures in totals.values()):
+        totals = dict.fromkeys(stored, _NOTHING + _STILL) | _totals(cluster, day)
+    rows = [
+        DailyTotal(
+            cluster=cluster,
+            day=day,
+            source=source,
+            policy=policy,
+            team=team,
+            **_named(figures),
+        )
+        for (source, policy, team), figures in totals.items()
+        if stored.get((source, policy, team), _NOTHING + _STILL) != figures
+    ]
+    _upsert(DailyTotal, rows, "team")
+
+
+def _changed_totals(
+    stored: Mapping[tuple[str, str, str], Figures],
+    teams: Mapping[str, str],
+    changes: Sequence[_Change],
+) -> dict[tuple[str, str, str], Figures]:
+    totals = dict(stored)
+    for change in changes:
+        for team in (teams.get(change.namespace, ""), DailyTotal.EVERY_TEAM):
+            key = (change.source, change.policy, team)
+            totals[key] = _sum(totals.get(key, _NOTHING + _STILL), change.figures)
+    return totals
+
+
+def _totals(cluster: Cluster, day: date) -> dict[tuple[str, str, str], tuple[int, ...]]:
+    """Add up each policy, by source, policy and team; every team is a team here."""
+    moved = DailyTally.objects.filter(cluster=cluster, day=day)
+    found: dict[tuple[str, str, str], Figures] = {}
+    for rows, names, offset in (
+        (ResultTally.objects.filter(cluster=cluster), COUNTS, 0),
+        (moved, MOVES, len(COUNTS)),
+    ):
+        for source, policy, team, *sums in _by_team(rows, cluster, names):
+            added = [0] * len(COUNTS + MOVES)
+            added[offset : offset + len(names)] = sums
+            for member in (team, DailyTotal.EVERY_TEAM):
+                key = (source, policy, member)
+                found[key] = _sum(found.get(key, _NOTHING + _STILL), added)
+    return found
+
+
+def _by_team(
+    rows: QuerySet[Any], cluster: Cluster, names: Sequence[str]
+) -> Iterable[tuple[Any, ...]]:
+    owner = ObservedNamespace.objects.filter(cluster=cluster, name=OuterRef("namespace"))
+    team = Coalesce(Subquery(owner.values("team")[:1]), Value(""))
+    grouped = rows.order_by().annotate(team=team).values("source", "policy", "team")
+    summed = {f"all_{name}": Sum(name) for name in names}
+    found: Iterable[tuple[Any, ...]] = grouped.annotate(**summed).values_list(
+        "source", "policy", "team", *summed
+    )
+    return found
+
+
+def _sum(one: Sequence[int], other: Sequence[int]) -> Figures:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+# Rows
+
+
+def _figures(row: DailyTally | DailyTotal) -> Figures:
+    return tuple(getattr(row, name) for name in COUNTS + MOVES)
+
+
+def _named(figures: Figures) -> Mapping[str, Any]:
+    return dict(zip(COUNTS + MOVES, figures, strict=True))
+
+
+def _upsert(model: type[models.Model], rows: Sequence[models.Model], place: str) -> None:
+    model._default_manager.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["cluster", "policy", place, "day", "source"],
+        update_fields=[*COUNTS, *MOVES],
+    )
