@@ -4,7 +4,7 @@ A day's rows are written again by each run of that day, so the last one stands. 
 by the next.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -77,15 +77,18 @@ def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One policy in some namespaces, or in all."""
+    """Some policies in some namespaces, or in all; what lies between is looked at as well."""
 
-    source: str
-    policy: str
+    policies: tuple[tuple[str, str], ...]
+    """Source and name of each."""
     namespaces: tuple[str, ...] | None = None
 
     @property
     def condition(self) -> Q:
-        found = Q(source=self.source, policy=self.policy)
+        found = Q(
+            source__in=sorted({source for source, _ in self.policies}),
+            policy__in=sorted({policy for _, policy in self.policies}),
+        )
         return found if self.namespaces is None else found & Q(namespace__in=self.namespaces)
 
 
@@ -93,9 +96,7 @@ class _Part:
 class _Change:
     """By how much a run moved the figures of one namespace's day."""
 
-    source: str
-    policy: str
-    namespace: str
+    key: Key
     figures: Figures
 
 
@@ -108,18 +109,18 @@ def _all_parts(cluster: Cluster) -> Iterator[_Part]:
         .values_list("source", "policy")
         .distinct()
     }
-    for source, policy in sorted(known):
-        yield _Part(source, policy)
+    for policy in sorted(known):
+        yield _Part((policy,))
 
 
 def _parts(keys: Iterable[Key]) -> Iterator[_Part]:
-    namespaces = defaultdict(set)
-    for source, policy, namespace in keys:
-        namespaces[source, policy].add(namespace)
-    for (source, policy), names in sorted(namespaces.items()):
-        ordered = sorted(names)
-        for start in range(0, len(ordered), BATCH_SIZE):
-            yield _Part(source, policy, tuple(ordered[start : start + BATCH_SIZE]))
+    """Split into parts of about BATCH_SIZE tallies: what changes in a namespace changes for several policies."""
+    asked = set(keys)
+    policies = tuple(sorted({key[:2] for key in asked}))
+    namespaces = sorted({namespace for _, _, namespace in asked})
+    width = max(1, BATCH_SIZE // max(1, len(policies)))
+    for start in range(0, len(namespaces), width):
+        yield _Part(policies, tuple(namespaces[start : start + width]))
 
 
 # Namespaces
@@ -129,25 +130,26 @@ def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
     """Write the rows that differ, and say by how much they do."""
     moved = _moved(cluster, day, part)
     rows, changes = [], []
-    for namespace, counts, last in _states(cluster, part):
-        figures = counts + moved.get(namespace, _STILL)
+    for key, counts, last in _states(cluster, part):
+        figures = counts + moved.get(key, _STILL)
         before = _figures(last) if last else _NOTHING + _STILL
         if last and last.day < day:
             before = before[: len(COUNTS)] + _STILL
         if figures == before:
             continue
+        source, policy, namespace = key
         rows.append(
             DailyTally(
                 cluster=cluster,
                 day=day,
-                source=part.source,
-                policy=part.policy,
+                source=source,
+                policy=policy,
                 namespace=namespace,
                 **_named(figures),
             )
         )
         difference = tuple(new - old for new, old in zip(figures, before, strict=True))
-        changes.append(_Change(part.source, part.policy, namespace, difference))
+        changes.append(_Change(key, difference))
     for start in range(0, len(rows), BATCH_SIZE):
         _upsert(DailyTally, rows[start : start + BATCH_SIZE], "namespace")
     return changes
@@ -155,49 +157,39 @@ def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
 
 def _states(
     cluster: Cluster, part: _Part
-) -> Iterator[tuple[str, tuple[int, ...], DailyTally | None]]:
-    """Give each namespace with its counts now, and its newest row, if any; those without a tally any more, too."""
-    noted = DailyTally.objects.filter(cluster=cluster).filter(part.condition)
-    tallies = ResultTally.objects.filter(cluster=cluster).filter(part.condition)
-    newest = _newest(cluster, part)
-    found = list(
-        tallies.annotate(last_id=newest).values_list("namespace", "last_id", *COUNTS).iterator()
-    )
-    lasts = noted.in_bulk([last_id for _, last_id, *_ in found if last_id is not None])
-    for namespace, last_id, *counts in found:
-        yield namespace, tuple(counts), lasts.get(last_id)
-    kept = ResultTally.objects.filter(
-        cluster=cluster,
-        source=part.source,
-        policy=part.policy,
-        namespace=OuterRef("namespace"),
-    )
+) -> Iterator[tuple[Key, tuple[int, ...], DailyTally | None]]:
+    """Give each tally with its counts now, and its newest row, if any; also where there is no tally any more."""
+    same = {name: OuterRef(name) for name in ("source", "policy", "namespace")}
+    rows = DailyTally.objects.filter(cluster=cluster, **same).order_by("-day")
+    newest = Subquery(rows.values("pk")[:1])
+    noted = DailyTally.objects.filter(part.condition, cluster=cluster)
+    tallies = ResultTally.objects.filter(part.condition, cluster=cluster)
+    columns = ("source", "policy", "namespace", "last_id", *COUNTS)
+    found = list(tallies.annotate(last_id=newest).values_list(*columns).iterator())
+    lasts = noted.in_bulk([last_id for _, _, _, last_id, *_ in found if last_id is not None])
+    for source, policy, namespace, last_id, *counts in found:
+        yield (source, policy, namespace), tuple(counts), lasts.get(last_id)
+    kept = ResultTally.objects.filter(cluster=cluster, **same)
     for last in noted.filter(~Exists(kept), pk=newest):
-        yield last.namespace, _NOTHING, last
+        yield (last.source, last.policy, last.namespace), _NOTHING, last
 
 
-def _newest(cluster: Cluster, part: _Part) -> Subquery:
-    rows = DailyTally.objects.filter(
-        cluster=cluster, source=part.source, policy=part.policy, namespace=OuterRef("namespace")
-    )
-    return Subquery(rows.order_by("-day").values("pk")[:1])
-
-
-def _moved(cluster: Cluster, day: date, part: _Part) -> dict[str, tuple[int, ...]]:
-    """Count the findings that were opened and closed on a day, by namespace."""
+def _moved(cluster: Cluster, day: date, part: _Part) -> dict[Key, tuple[int, ...]]:
+    """Count the findings that were opened and closed on a day."""
     start, end = bounds_of(day)
     began = Q(first_seen_at__gte=start, first_seen_at__lt=end)
     open_now = ObservedResult.objects.filter(
         part.condition, began, cluster=cluster, outcome__in=sorted(FINDING_OUTCOMES)
     )
     ended = ClosedFinding.objects.filter(part.condition, cluster=cluster, closed_at__gte=start)
-    opened = _by_namespace(open_now) + _by_namespace(ended.filter(began))
-    closed = _by_namespace(ended.filter(closed_at__lt=end))
-    return {name: (opened[name], closed[name]) for name in opened.keys() | closed.keys()}
+    opened = _by_key(open_now) + _by_key(ended.filter(began))
+    closed = _by_key(ended.filter(closed_at__lt=end))
+    return {key: (opened[key], closed[key]) for key in opened.keys() | closed.keys()}
 
 
-def _by_namespace(rows: QuerySet[Any]) -> Counter[str]:
-    return Counter(dict(rows.order_by().values_list("namespace").annotate(n=Count("pk"))))
+def _by_key(rows: QuerySet[Any]) -> Counter[Key]:
+    grouped = rows.order_by().values_list("source", "policy", "namespace").annotate(n=Count("pk"))
+    return Counter({(source, policy, name): n for source, policy, name, n in grouped})
 
 
 # Totals
@@ -237,8 +229,9 @@ def _changed_totals(
 ) -> dict[tuple[str, str, str], Figures]:
     totals = dict(stored)
     for change in changes:
-        for team in (teams.get(change.namespace, ""), DailyTotal.EVERY_TEAM):
-            key = (change.source, change.policy, team)
+        source, policy, namespace = change.key
+        for team in (teams.get(namespace, ""), DailyTotal.EVERY_TEAM):
+            key = (source, policy, team)
             totals[key] = _sum(totals.get(key, _NOTHING + _STILL), change.figures)
     return totals
 
