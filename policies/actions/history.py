@@ -7,7 +7,7 @@ by the next.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
@@ -45,11 +45,11 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
     """Bring the rows of the day of `now`, when the run began, in line with the tallies that it stored.
 
     `keys` are those whose tally, or whose findings, this run changed; None: compare all, as is also done after a run
-    that failed midway. Safe to repeat.
+    that failed midway, and after catch-ups, which leave it to a later run. Safe to repeat.
     """
     day = day_of(now)
     last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
-    is_known = last is not None and not _has_failed_since(cluster, last.noted_at)
+    is_known = last is not None and not _has_stored_since(cluster, last.noted_at, now)
     parts = _parts(keys) if keys is not None and is_known else _all_parts(cluster)
     changes = [change for part in parts for change in _note_tallies(cluster, day, part)]
     namespaces = ObservedNamespace.objects.filter(cluster=cluster)
@@ -65,13 +65,22 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
         )
 
 
-def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
+def close_day(cluster: Cluster, *, now: datetime) -> None:
+    """Before a run changes anything: write down how the day ended on which figures were noted last, if it is over."""
+    last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
+    if last is None or last.day >= day_of(now):
+        return
+    _, end = bounds_of(last.day)
+    if _has_stored_since(cluster, last.noted_at, end):
+        note_day(cluster, now=end - timedelta(microseconds=1))
+
+
+def _has_stored_since(cluster: Cluster, moment: datetime, until: datetime) -> bool:
     """Say whether a run may have stored tallies without noting them: one that found no way to the cluster has not."""
+    died = Q(state=CollectionRun.State.FAILED, error_reason__in=DIED)
+    followed = Q(mode=CollectionRun.Mode.CATCH_UP)
     return CollectionRun.objects.filter(
-        cluster=cluster,
-        state=CollectionRun.State.FAILED,
-        error_reason__in=DIED,
-        started_at__gt=moment,
+        died | followed, cluster=cluster, started_at__gt=moment, started_at__lt=until
     ).exists()
 
 
