@@ -226,7 +226,7 @@ def followed(kubeconfig: str) -> dict[str, Any]:
     """Catch up every few seconds until told to end, and say how far behind the picture ever was."""
     world = _World(kubeconfig)
     ending = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ending.set()), daemon=True).start()
+    threading.Thread(target=_await_end, args=(ending,), daemon=True).start()
     behind, last_began, seconds = 0.0, time.monotonic(), []
     is_last = False
     while True:
@@ -238,6 +238,11 @@ def followed(kubeconfig: str) -> dict[str, Any]:
         if is_last:
             return {"behind": behind, "runs": len(seconds), "slowest": max(seconds), **said}
         is_last = ending.wait(max(0.0, CATCH_UP_EVERY - (time.monotonic() - began)))
+
+
+def _await_end(ending: threading.Event) -> None:
+    sys.stdin.read()
+    ending.set()
 
 
 class _World:

@@ -20,6 +20,7 @@ from policies.actions.report_parts import (
     Standing,
     TallyKey,
     at_of,
+    failing_column,
     result_rows,
 )
 from policies.actions.storing import Fields, Key, replace_rows
@@ -73,6 +74,7 @@ class Tallying:
         self._objects += 1
         object_number, namespace, numbers = self._objects, subject.namespace, self._numbers
         fails_count = standing is not Standing.OWNED
+        failing = failing_column(subject.kind, standing)
         is_judged = standing is Standing.TOP and subject.kind in REPORTED
         for entry in entries:
             key = (entry.source, entry.policy, namespace)
@@ -87,7 +89,7 @@ class Tallying:
             if outcome == _SKIP:
                 continue
             if outcome != _PASS and fails_count and tally[_FAILED_LAST] != object_number:
-                tally[_FAILING] += 1
+                tally[failing] += 1
                 tally[_FAILED_LAST] = object_number
             seconds = entry.seconds
             if seconds > tally[_NEWEST]:
@@ -108,7 +110,7 @@ class Tallying:
         }
 
 
-_FAILING, _JUDGED = COLUMNS.index("failing_workload_count"), COLUMNS.index("judged_workload_count")
+_JUDGED = COLUMNS.index("judged_workload_count")
 _PASS, _SKIP = OUTCOME_AT["pass"], OUTCOME_AT["skip"]
 _NEWEST, _OLDEST, _UNDATED, _FAILED_LAST, _JUDGED_LAST = range(len(COLUMNS), len(COLUMNS) + 5)
 _TALLY_LENGTH = len(COLUMNS) + 5

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 RUN_IS_LOST_AFTER = timedelta(minutes=5)
 """A run without a heartbeat for this long has lost its worker."""
 
+SLOW_AT_ONCE = 2
+"""Collections of clusters that do not answer, or do not stop talking, at the same time."""
 QUIET_RUNS_ARE_KEPT = timedelta(hours=1)
 
 
@@ -179,11 +181,22 @@ def abandon_lost_runs(*, now: datetime, cluster_id: int | None = None) -> int:
 
 
 def take_due_clusters(*, now: datetime) -> tuple[int, ...]:
-    """Name the clusters whose collection is due, and make the next one due an interval later."""
+    """Name the clusters whose collection is due, and make the next one due an interval later.
+
+    Clusters that answer come first. Of the others (the last contact failed, or there was more to tell than time) only
+    a few are taken at once: one that hangs holds a worker until its time is up, and must not hold every worker.
+    """
     following = now + timedelta(seconds=settings.SECPROF_COLLECT_INTERVAL_SECONDS)
     due = Cluster.objects.filter(collect_due_at__lte=now)
-    ids = tuple(due.order_by("collect_due_at").values_list("pk", flat=True))
-    taken = (pk for pk in ids if due.filter(pk=pk).update(collect_due_at=following))
+    running = CollectionRun.objects.filter(state=CollectionRun.State.RUNNING)
+    slow_left = SLOW_AT_ONCE - running.filter(cluster__is_slow=True).count()
+    taken: list[int] = []
+    for pk, is_slow in due.order_by("is_slow", "collect_due_at").values_list("pk", "is_slow"):
+        if is_slow and slow_left <= 0:
+            break
+        if due.filter(pk=pk).update(collect_due_at=following):
+            slow_left -= is_slow
+            taken.append(pk)
     return tuple(taken)
 
 
@@ -247,6 +260,9 @@ def _end(
 
 def _note_due(cluster: Cluster, run: CollectionRun, *, now: datetime) -> None:
     """Make the next run due soon where it will be cheap: a cluster that can be followed, and answered."""
+    cluster.refresh_from_db(fields=["contact_state"])
+    is_slow = cluster.contact_state != "ok" or not run.is_up_to_date
+    Cluster.objects.filter(pk=cluster.pk).exclude(is_slow=is_slow).update(is_slow=is_slow)
     if run.state != CollectionRun.State.COMPLETE:
         return
     if KindSnapshot.objects.filter(cluster=cluster).exclude(resource_version="").exists():

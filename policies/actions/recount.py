@@ -24,9 +24,12 @@ from policies.cluster.gateway import (
 from policies.models import Cluster, KindSnapshot, ObservedResult, ResultTally
 
 Raw = dict[str, Any]
+_Told = tuple[tuple[str, str, str, str], Raw, str, str]
+"""Key, result, namespace and kind."""
 SHOWN = 20
 """Differences that are told one by one."""
 _UNREPORTED = {"PodTemplate", "ReplicationController"}
+_REPORTED = {resource.kind for resource in WORKLOADS} - _UNREPORTED
 _CORE = {"Pod", "PodTemplate", "ReplicationController"}
 
 
@@ -64,13 +67,15 @@ def recount(cluster: Cluster) -> Recount:
     tallies: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     failing: dict[tuple[str, ...], set[str]] = defaultdict(set)
     judged: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    gone: dict[tuple[str, ...], set[str]] = defaultdict(set)
     rows: dict[tuple[str, ...], str] = {}
-    for (source, policy, rule, subject), (result, namespace) in newest.items():
+    for (source, policy, rule, subject), (result, namespace, kind) in newest.items():
         key = (source, policy, namespace)
         outcome = result["result"]
         tallies[key][outcome] += 1
         if outcome not in ("pass", "skip") and not objects.is_owned(subject):
-            failing[key].add(subject)
+            is_gone = kind in _REPORTED and not objects.is_known(subject)
+            (gone if is_gone else failing)[key].add(subject)
         if (
             objects.is_known(subject)
             and not objects.is_owned(subject)
@@ -80,7 +85,7 @@ def recount(cluster: Cluster) -> Recount:
         if outcome != "pass":
             rows[source, policy, rule, subject] = outcome
     found.results = len(newest)
-    _compare_tallies(cluster, found, tallies, failing, judged)
+    _compare_tallies(cluster, found, tallies, failing, judged, gone)
     _compare_rows(cluster, found, rows)
     return found
 
@@ -118,9 +123,9 @@ def _is_workload(owner: Raw) -> bool:
 
 def _newest_results(
     gateway: Gateway, cluster: Cluster, found: Recount
-) -> dict[tuple[str, str, str, str], tuple[Raw, str]]:
-    """Keep of each source, policy, rule and object the newest result, with the object's namespace."""
-    by_group: dict[str, list[tuple[tuple[str, str, str, str], Raw, str]]] = defaultdict(list)
+) -> dict[tuple[str, str, str, str], tuple[Raw, str, str]]:
+    """Keep of each source, policy, rule and object the newest result, with namespace and kind of the object."""
+    by_group: dict[str, list[_Told]] = defaultdict(list)
     for resource in (POLICY_REPORTS, CLUSTER_POLICY_REPORTS, OPEN_REPORTS, OPEN_CLUSTER_REPORTS):
         for report in _items(gateway, cluster, resource):
             found.reports += 1
@@ -128,21 +133,21 @@ def _newest_results(
                 by_group[resource.group] += _told(report, result)
     latest: dict[str, dict[str, int]] = defaultdict(dict)
     for group, told in by_group.items():
-        for (source, *_), result, _ in told:
+        for (source, *_), result, *_ in told:
             latest[source][group] = max(latest[source].get(group, 0), _seconds(result))
-    newest: dict[tuple[str, str, str, str], tuple[Raw, str]] = {}
+    newest: dict[tuple[str, str, str, str], tuple[Raw, str, str]] = {}
     for group, told in by_group.items():
-        for key, result, namespace in told:
+        for key, result, namespace, kind in told:
             groups = latest[key[0]]
             if group != min(groups, key=lambda each: (-groups[each], each)):
                 continue
             known = newest.get(key)
             if known is None or _rank(result) > _rank(known[0]):
-                newest[key] = result, namespace
+                newest[key] = result, namespace, kind
     return newest
 
 
-def _told(report: Raw, result: Raw) -> list[tuple[tuple[str, str, str, str], Raw, str]]:
+def _told(report: Raw, result: Raw) -> list[_Told]:
     own = report["metadata"].get("namespace", "")
     source = result.get("source") or report.get("source") or ""
     told = []
@@ -151,7 +156,7 @@ def _told(report: Raw, result: Raw) -> list[tuple[tuple[str, str, str, str], Raw
         named = f"{subject.get('kind', '')} {namespace} {subject.get('name', '')}"
         uid = subject.get("uid") or named
         key = (source[:253], result["policy"][:253], result.get("rule", "")[:253], uid)
-        told.append((key, result, namespace))
+        told.append((key, result, namespace, subject.get("kind", "")))
     return told
 
 
@@ -170,6 +175,7 @@ def _compare_tallies(
     tallies: dict[tuple[str, ...], Counter[str]],
     failing: dict[tuple[str, ...], set[str]],
     judged: dict[tuple[str, ...], set[str]],
+    gone: dict[tuple[str, ...], set[str]],
 ) -> None:
     stored = {
         (row.source, row.policy, row.namespace): row
@@ -181,6 +187,7 @@ def _compare_tallies(
             **{f"{o}_count": tallies[key][o] for o in ("pass", "fail", "warn", "error", "skip")},
             "failing_workload_count": len(failing[key]),
             "judged_workload_count": len(judged[key]),
+            "gone_workload_count": len(gone[key]),
         }
         for column, number in counted.items():
             kept = getattr(stored[key], column) if key in stored else 0

@@ -121,10 +121,11 @@ COLUMNS = (
     "skip_count",
     "failing_workload_count",
     "judged_workload_count",
+    "gone_workload_count",
 )
 """Of a ResultTally: what adds up over its objects."""
 OUTCOME_AT = {outcome.value: index for index, outcome in enumerate(Outcome)}
-_FAILING, _JUDGED = COLUMNS.index("failing_workload_count"), COLUMNS.index("judged_workload_count")
+_FAILING, _GONE = COLUMNS.index("failing_workload_count"), COLUMNS.index("gone_workload_count")
 _SKIP, _PASS = Outcome.SKIP.value, Outcome.PASS.value
 
 
@@ -132,17 +133,23 @@ def counts_of(entries: Entries, kind: str, standing: Standing) -> Counts:
     """Count what is said of one object, by source and policy."""
     counts: Counts = {}
     fails_count = standing is not Standing.OWNED
+    failing = failing_column(kind, standing)
     is_judged = int(standing is Standing.TOP and kind in REPORTED)
     for entry in entries:
         key = (entry.source, entry.policy)
         count = counts.get(key)
         if count is None:
-            count = counts[key] = [0, 0, 0, 0, 0, 0, is_judged]
+            count = counts[key] = [0, 0, 0, 0, 0, 0, is_judged, 0]
         count[OUTCOME_AT[entry.outcome]] += 1
         # Only what the top-level workload itself fails is refused later (kyverno-facts 5.39).
         if fails_count and entry.outcome != _PASS and entry.outcome != _SKIP:
-            count[_FAILING] = 1
+            count[failing] = 1
     return counts
+
+
+def failing_column(kind: str, standing: Standing) -> int:
+    """Say which of `COLUMNS` counts an object that fails: one that is gone by now will never be refused."""
+    return _GONE if standing is Standing.UNKNOWN and kind in REPORTED else _FAILING
 
 
 def times_of(entries: Entries) -> Iterator[tuple[tuple[str, str], int]]:

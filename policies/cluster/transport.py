@@ -19,7 +19,7 @@ from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import ConnectTimeoutError
 
 from policies.cluster.connection import Connection
-from policies.cluster.errors import ClusterError, Malformed, Throttled
+from policies.cluster.errors import ClusterError, Malformed, Throttled, TimedOut
 from policies.cluster.failures import LIBRARY_ERRORS, failure
 from policies.cluster.gateway import Traffic
 from policies.cluster.pool import pool_for
@@ -27,6 +27,8 @@ from policies.cluster.refusals import refusal
 from policies.cluster.warning_headers import warning_texts
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_ANSWER_SECONDS = 120.0
+"""For one whole answer: a server that sends a byte now and then would hold a worker for ever."""
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """Of one event of a watch: etcd holds no object that is longer than a few MB."""
 MAX_RETRY_AFTER_SECONDS = 5.0
@@ -158,9 +160,13 @@ class Transport:
     def _content(self, response: BaseHTTPResponse) -> bytes:
         chunks: list[bytes] = []
         left = MAX_BODY_BYTES
+        until = time.monotonic() + MAX_ANSWER_SECONDS
         try:
-            while chunk := response.read(_CHUNK_BYTES, decode_content=True):
+            while chunk := response.read1(_CHUNK_BYTES, decode_content=True):
                 left -= len(chunk)
+                if time.monotonic() > until:
+                    response.close()
+                    raise TimedOut(f"The answer of {self.host} does not come to its end.")
                 if left < 0:
                     response.close()
                     raise Malformed(

@@ -123,6 +123,8 @@ class Tally:
     judged_workload_count: int
     newest_at: datetime | None
     oldest_at: datetime | None
+    gone_workload_count: int = 0
+    """Of workloads that are gone by now, and not among the failing ones."""
 
     @property
     def judged_count(self) -> int:
@@ -366,6 +368,9 @@ def _reports(evidence: NamespaceEvidence) -> Gate:
     if count:
         sentence = f"Reports name {_workloads(count)} that would be refused.{evidence.also_exempt}"
         return Gate(GateId.REPORTS, GateOutcome.FAIL, count, sentence, tally.newest_at)
+    if count := tally.gone_workload_count:
+        sentence = f"Reports fail {_workloads(count)} that no longer exist: stale results, until the engine scans again."
+        return Gate(GateId.REPORTS, GateOutcome.UNKNOWN, count, sentence, tally.newest_at, "stale")
     sentence = f"No report fails.{evidence.also_exempt}"
     return Gate(GateId.REPORTS, GateOutcome.PASS, 0, sentence, tally.newest_at)
 

@@ -42,6 +42,8 @@ class Cluster(models.Model):
     rights_checked_at = models.DateTimeField(null=True, blank=True)
 
     collect_due_at = models.DateTimeField(null=True, blank=True)
+    is_slow = models.BooleanField(default=False)
+    """The last run got no answer, or the cluster had more to tell than time: it waits behind the others."""
 
     class Meta:
         indexes = [models.Index(fields=["collect_due_at"])]

@@ -193,6 +193,8 @@ class ResultTally(models.Model):
     skip_count = models.PositiveIntegerField(default=0)
     failing_workload_count = models.PositiveIntegerField(default=0)
     """Top-level workloads with at least one fail, warn or error."""
+    gone_workload_count = models.PositiveIntegerField(default=0)
+    """Workloads that no longer exist, of which a report still says that they fail: not among the failing ones."""
     judged_workload_count = models.PositiveIntegerField(default=0)
     """Top-level workloads, of the kinds that every engine reports on, with any result."""
     newest_at = models.DateTimeField(null=True, blank=True)
