@@ -21,9 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 import msgspec
 import urllib3
 
@@ -34,6 +31,7 @@ from policies.cluster.kubeconfig import parse_kubeconfig
 from policies.cluster.tls import tls_context
 from policies.domain.objects import Pod, PolicyReport
 
+ROOT = Path(__file__).resolve().parent.parent
 NAME = "bench-collect"
 PODS = "/api/v1/pods"
 REPORTS = "/apis/wgpolicyk8s.io/v1alpha2/policyreports"
@@ -170,7 +168,7 @@ def step(name: str, kubeconfig: Path, folder: Path, told: int | None = None) -> 
         str(kubeconfig),
     ]
     ended = subprocess.run(
-        command, cwd=ROOT, env=environ, stdin=told, capture_output=True, text=True
+        command, check=False, cwd=ROOT, env=environ, stdin=told, capture_output=True, text=True
     )
     if ended.returncode:
         sys.exit(f"{name} failed:\n{ended.stdout[-2000:]}\n{ended.stderr[-4000:]}")

@@ -73,6 +73,7 @@ class RunRow:
     """One collection run."""
 
     state: str
+    mode: str
     requested_by: str
     started_at: datetime
     object_count: int | None
@@ -227,6 +228,7 @@ def _run(run: CollectionRun, *, is_whole: bool) -> RunRow:
     )
     return RunRow(
         state=run.state,
+        mode=run.mode,
         requested_by=run.requested_by,
         started_at=run.started_at,
         object_count=sum(run.counts.values()) if is_whole else None,

@@ -4,7 +4,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,6 +114,10 @@ class Churn:
         self.chance.choice(steps)()
         self.count += 1
 
+    def go_on(self) -> None:
+        for _ in range(CHANGES):
+            self.change()
+
     def add(self) -> None:
         if len(self.pods) >= 300:
             self.remove()
@@ -192,9 +196,9 @@ class Churn:
 
 
 @pytest.fixture
-def followed(control_plane: ControlPlane, settings: Settings) -> Iterator[Cluster]:
+def followed(control_plane: ControlPlane, settings: Settings) -> Cluster:
     settings.SECPROF_ALLOW_LOOPBACK_CLUSTERS = True
-    yield clusters.add_cluster(
+    return clusters.add_cluster(
         name=f"ct-followed-{secrets.token_hex(3)}",
         kubeconfig=control_plane.kubeconfig.read_text(encoding="utf-8"),
         context=None,
@@ -222,7 +226,7 @@ def test_five_thousand_changes_leave_no_difference_before_during_and_after(
         churn.change()
     _keep_up(followed)
     before = recount(followed)
-    other = threading.Thread(target=lambda: [churn.change() for _ in range(CHANGES)])
+    other = threading.Thread(target=churn.go_on)
 
     other.start()
     during, modes = [], []

@@ -15,6 +15,7 @@ from policies.cluster.kubeconfig import InvalidKubeconfig
 from policies.domain.authority import Act, require
 from policies.queries.clusters import cluster_page, cluster_rows
 from policies.queries.places import place_of
+from policies.queries.reported import reported_on
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.forms import ClusterForm, CredentialForm
 from policies.web.htmx import is_htmx, respond, see_other
@@ -138,6 +139,7 @@ def _answer(
         "cluster": page.cluster,
         "modes": shown_modes(page.standings),
         "excess": grouped(page.excess),
+        "reported": reported_on(found, reach=reach, now=timezone.now()),
         "strip": page.cluster.strip,
         "current_cluster": page.cluster.name,
         "form": form or CredentialForm(),
