@@ -1,0 +1,99 @@
+"""A seeded fleet in a database: a hundred clusters with 5,000 namespaces, and as many results as are wanted.
+
+The first two clusters are those of the walk (`tests.integration.web.walk_company`), so that its table can say how each
+page is reached; they and the namespace that it looks at are the largest. A result that passes is only counted, as
+everywhere in secprof: of the results written here, about 12 in 100 do not pass and are rows.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from bench import fleet_decisions, fleet_evidence
+from bench.fleet_records import RESULTS_PER_WORKLOAD, VARIANTS, Fleet, Space, insert
+from policies.models import Cluster, ObservedNamespace, Variant
+from tests import factories
+from tests.integration.web.walk_company import Company, company
+
+CLUSTERS = 100
+NAMESPACES = 5000
+TEAMS = 120
+
+
+def build(results: int) -> Company:
+    """Fill an empty, migrated database; the same for the same number."""
+    with transaction.atomic():
+        firm = company()
+        fleet = _founded(firm, results)
+        fleet_evidence.write(fleet)
+        fleet_decisions.write(fleet)
+    if connection.vendor == "postgresql":
+        # As autovacuum would have done by now.
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    return firm
+
+
+def _founded(firm: Company, results: int) -> Fleet:
+    random = Random(20_260_101)
+    clusters = [firm.atlas, firm.borealis]
+    clusters += [factories.cluster(f"fleet-{n:03}") for n in range(CLUSTERS - len(clusters))]
+    variants = {}
+    for cluster in clusters:
+        known = {v.name: v for v in Variant.objects.filter(cluster=cluster)}
+        variants[cluster.pk] = tuple(
+            known.get(name) or factories.installed(cluster, name) for name in VARIANTS
+        )
+    spaces = _spaces(random, clusters, results // RESULTS_PER_WORKLOAD)
+    return Fleet(random, timezone.now(), results, spaces, tuple(clusters), variants)
+
+
+def _spaces(random: Random, clusters: Sequence[Cluster], workloads: int) -> tuple[Space, ...]:
+    """Spread namespaces over clusters, and workloads over namespaces: few are large, most are small."""
+    found: list[tuple[Cluster, str]] = []
+    shares: list[float] = []
+    known = ObservedNamespace.objects.filter(is_system=False).order_by("cluster_id", "pk")
+    names: dict[int, list[str]] = {cluster.pk: [] for cluster in clusters}
+    for row in known.exclude(name="excludedglen"):
+        names[row.cluster_id].append(row.name)
+    new = []
+    sizes = _apportioned(NAMESPACES, [1 / (2 + rank) for rank in range(len(clusters))])
+    for cluster, size in zip(clusters, sizes, strict=True):
+        here = names[cluster.pk]
+        for number in range(len(here), size):
+            team = f"team-{random.randrange(TEAMS):03}"
+            here.append(f"{team}-app-{number:03}")
+            new.append(_namespace(cluster, here[-1], team))
+        for rank, name in enumerate(here):
+            found.append((cluster, name))
+            shares.append(size / (10 + rank))
+    insert(new)
+    counts = _apportioned(workloads, shares)
+    # The namespace that is looked at fills its pages at every size.
+    counts[0] = max(counts[0], 80)
+    return tuple(Space(*place, count) for place, count in zip(found, counts, strict=True))
+
+
+def _namespace(cluster: Cluster, name: str, team: str) -> ObservedNamespace:
+    return ObservedNamespace(
+        cluster=cluster,
+        name=name,
+        uid=f"{cluster.pk}-{name}",
+        team=team,
+        labels={"team": team, "kubernetes.io/metadata.name": name, "tier": "app"},
+        content_hash="0" * 32,
+    )
+
+
+def _apportioned(total: int, shares: Sequence[float]) -> list[int]:
+    """Divide a number by shares, so that nothing is lost to rounding."""
+    whole, given, counts = sum(shares), 0, []
+    seen = 0.0
+    for share in shares:
+        seen += share
+        upto = round(total * seen / whole)
+        counts.append(upto - given)
+        given = upto
+    return counts
