@@ -138,6 +138,7 @@ def _rolled_out(
             }
             for role, name in names.items()
         ],
+        digests={name: f"digest-of-{name}" for name in names.values()},
         digest=flip.plan_digest,
         created_at=flip.decided_at,
     )

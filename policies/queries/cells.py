@@ -89,7 +89,12 @@ class Situation:
     def _state(
         self, key: tuple[int, str], verdict: NamespaceVerdict, *, is_system: bool
     ) -> CellState:
-        variant_id, namespace = key
+        decided = self.decided(*key, is_system=is_system)
+        return _STATE_OF_VERDICT[verdict.verdict] if decided is None else decided
+
+    def decided(self, variant_id: int, namespace: str, *, is_system: bool) -> CellState | None:
+        """Give the state where no verdict makes it; None where one does."""
+        key = (variant_id, namespace)
         moving = self.moving.get(key)
         if moving is not None and moving.status != FlipStatus.REQUESTED:
             return CellState.ROLLING
@@ -104,7 +109,7 @@ class Situation:
             return CellState.UNPROVEN
         if is_system:
             return CellState.SYSTEM
-        return _STATE_OF_VERDICT[verdict.verdict]
+        return None
 
 
 _STATE_OF_VERDICT = {
@@ -127,7 +132,12 @@ def load_situation(
     denied, installed = _observed(variants)
     return Situation(
         variants={variant.pk: variant for variant in variants},
-        proven={(s.variant_id, s.namespace): s.proven_at for s in stages},
+        proven={
+            (variant_id, namespace): at
+            for variant_id, namespace, at in stages.values_list(
+                "variant_id", "namespace", "proven_at"
+            )
+        },
         denied=denied,
         installed=installed,
         observed_at=_observed_at(variants),

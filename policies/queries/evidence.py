@@ -20,6 +20,7 @@ from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
     NOBODY_EXEMPT,
     ClusterEvidence,
+    ExemptEvidence,
     NamespaceEvidence,
     NamespaceVerdict,
     PolicyEvidence,
@@ -215,17 +216,27 @@ def has_drifted(digests: dict[str, str], revision: DesiredRevision | None) -> bo
     return digests != wanted
 
 
+@dataclass(frozen=True, slots=True)
+class _Posture:
+    """How the workloads of one namespace stand before one judge."""
+
+    workload_count: int
+    failing_count: int
+    reportable_count: int
+    unreadable_count: int
+
+
 def _namespaces(
     variants: Sequence[Variant],
     judges: Mapping[int, Judge],
     cluster_ids: Collection[int],
     names: Collection[str] | None,
 ) -> dict[tuple[int, str], NamespaceEvidence]:
-    observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids)
+    observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids).defer("labels")
     if names is not None:
         observed = observed.filter(name__in=names)
-    tallies = _result_tallies(cluster_ids, names)
-    postures = _posture_tallies(cluster_ids, names)
+    tallies = _result_tallies(variants, names)
+    postures = _posture_tallies(cluster_ids, judges, names)
     rehearsals = last_rehearsals(variants, names)
     exempt = load_exempt_evidence(variants, judges, SOURCE, names)
     by_cluster: dict[int, list[ObservedNamespace]] = {}
@@ -237,10 +248,14 @@ def _namespaces(
         of_judge = postures.get((variant.cluster_id, judge.key), {})
         of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
         for row in by_cluster.get(variant.cluster_id, []):
-            rehearsal = rehearsals.get((variant.pk, row.name))
-            evidence = _namespace(row, judge, of_policy.get(row.name), of_judge, rehearsal)
-            found[variant.pk, row.name] = replace(
-                evidence, exempt=exempt.get((variant.pk, row.name), NOBODY_EXEMPT)
+            place = (variant.pk, row.name)
+            found[place] = _namespace(
+                row,
+                judge,
+                of_policy.get(row.name),
+                of_judge,
+                rehearsals.get(place),
+                exempt.get(place, NOBODY_EXEMPT),
             )
     return found
 
@@ -248,15 +263,16 @@ def _namespaces(
 def _namespace(
     row: ObservedNamespace,
     judge: Judge,
-    tally: ResultTally | None,
-    postures: Mapping[str, PostureTally],
+    tally: Tally | None,
+    postures: Mapping[str, _Posture],
     rehearsal: Rehearsal | None,
+    exempt: ExemptEvidence,
 ) -> NamespaceEvidence:
     posture = postures.get(row.name)
     return NamespaceEvidence(
         namespace=row.name,
         is_system=row.is_system,
-        tally=_tally(tally) if tally else None,
+        tally=tally,
         workload_count=posture.workload_count if posture else 0,
         reportable_count=posture.reportable_count if posture else 0,
         posture_failing_count=posture.failing_count if posture else 0,
@@ -264,37 +280,43 @@ def _namespace(
         unreadable_count=posture.unreadable_count if posture else 0,
         is_judged=HEARD in postures,
         is_excluded=judge.excludes(row.name),
+        exempt=exempt,
     )
 
 
 def _result_tallies(
-    cluster_ids: Collection[int], names: Collection[str] | None
-) -> dict[tuple[int, str, str], dict[str, ResultTally]]:
-    """Load tallies by (cluster, source, policy), then by namespace."""
-    rows = ResultTally.objects.filter(cluster_id__in=cluster_ids)
+    variants: Sequence[Variant], names: Collection[str] | None
+) -> dict[tuple[int, str, str], dict[str, Tally]]:
+    """Load the tallies of these variants by (cluster, source, policy), then by namespace."""
+    rows = ResultTally.objects.filter(
+        cluster_id__in={variant.cluster_id for variant in variants},
+        source__in={SOURCE[variant.target] for variant in variants},
+        policy__in={variant.name for variant in variants},
+    )
     if names is not None:
         rows = rows.filter(namespace__in=names)
-    found: dict[tuple[int, str, str], dict[str, ResultTally]] = {}
-    for row in rows:
-        found.setdefault((row.cluster_id, row.source, row.policy), {})[row.namespace] = row
+    found: dict[tuple[int, str, str], dict[str, Tally]] = {}
+    keys = ("cluster_id", "source", "policy", "namespace")
+    # Records are made of the columns at once: a filter by verdict reads every namespace of a cluster.
+    for cluster_id, source, policy, namespace, *counts in rows.values_list(*keys, *Tally.__slots__):
+        found.setdefault((cluster_id, source, policy), {})[namespace] = Tally(*counts)
     return found
 
 
 def _posture_tallies(
-    cluster_ids: Collection[int], names: Collection[str] | None
-) -> dict[tuple[int, str], dict[str, PostureTally]]:
-    """Load tallies by (cluster, judge), then by namespace; those that say who was heard among them."""
-    rows = PostureTally.objects.filter(cluster_id__in=cluster_ids)
+    cluster_ids: Collection[int], judges: Mapping[int, Judge], names: Collection[str] | None
+) -> dict[tuple[int, str], dict[str, _Posture]]:
+    """Load the tallies of these judges by (cluster, judge), then by namespace; those that say who was heard among them."""
+    rows = PostureTally.objects.filter(
+        cluster_id__in=cluster_ids, judge__in={judge.key for judge in judges.values()}
+    )
     if names is not None:
         rows = rows.filter(namespace__in=[*names, HEARD] if names else ())
-    found: dict[tuple[int, str], dict[str, PostureTally]] = {}
-    for row in rows:
-        found.setdefault((row.cluster_id, row.judge), {})[row.namespace] = row
+    found: dict[tuple[int, str], dict[str, _Posture]] = {}
+    keys = ("cluster_id", "judge", "namespace")
+    for cluster_id, judge, namespace, *counts in rows.values_list(*keys, *_Posture.__slots__):
+        found.setdefault((cluster_id, judge), {})[namespace] = _Posture(*counts)
     return found
-
-
-def _tally(row: ResultTally) -> Tally:
-    return Tally(**{name: getattr(row, name) for name in Tally.__slots__})
 
 
 def last_rehearsals(
