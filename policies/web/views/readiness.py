@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from policies.domain.authority import Act, Actor, Place
+from policies.domain.readiness import GateId
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, load_situation
 from policies.queries.exceptions import exempted
@@ -127,8 +128,9 @@ def _cell_context(
     found = situation.cell(variant.pk, verdict, is_system=space.is_system)
     exempt = exempted(variant, space.name)
     spared = {(name.kind.value, name.name) for name in exempt}
-    failing = offenders(variant, names, reach=reach)
-    worst = tuple(o for o in failing if (o.kind, o.name) not in spared)
+    failing = offenders(variant, names, reach=reach, limit=OFFENDERS_SHOWN + len(spared))
+    worst = tuple(o for o in failing if (o.kind, o.name) not in spared)[:OFFENDERS_SHOWN]
+    failing_count = verdict.gate(GateId.POSTURE).number or 0
     place = Place(variant.cluster.name, space.name, space.labels)
     return {
         "cell": found,
@@ -136,11 +138,11 @@ def _cell_context(
         "gates": shown_gates(verdict),
         "space": space,
         "variant": variant,
-        "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
+        "offenders": shown_offenders(worst),
         "exempt_count": len(exempt),
         "exempt_note": count_of(len(exempt), "workload"),
         "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=place),
-        "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
+        "more_offenders": max(0, failing_count - len(worst)),
         **_permits(found, actor, place),
     }
 
