@@ -27,6 +27,7 @@ from policies.models import (
     Grant,
     ObservedException,
     ObservedPolicy,
+    ObservedResult,
     Profile,
     ProfileVersion,
     Rollout,
@@ -198,7 +199,16 @@ def _exceptions(fleet: Fleet) -> None:
         for space, name, shape in failing[::step][:wanted]
     ]
     insert(made)
-    insert(_on_cluster(fleet, row) for row in made if row.status == ExceptionStatus.IN_FORCE)
+    in_force = [row for row in made if row.status == ExceptionStatus.IN_FORCE]
+    insert(_on_cluster(fleet, row) for row in in_force)
+    for row in in_force:
+        # What is exempted is skipped, and the report names the exception.
+        ObservedResult.objects.filter(
+            cluster=row.variant.cluster,
+            policy=row.variant.name,
+            namespace=row.namespace,
+            name=row.workloads[0]["name"],
+        ).update(outcome="skip", exceptions=[f"secprof-{row.key}"])
 
 
 def _exception(

@@ -23,5 +23,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="desiredrevision", name="digests", field=models.JSONField(default=dict)
         ),
+        migrations.AddIndex(
+            model_name="observedresult",
+            index=models.Index(
+                fields=["cluster", "at"], condition=models.Q(outcome="skip"), name="skipped_result"
+            ),
+        ),
         migrations.RunPython(digests, migrations.RunPython.noop),
     ]

@@ -9,7 +9,7 @@ from policies.models import ObservedWorkload, Variant
 from policies.queries.reach import Reach
 from policies.queries.specs import written_judges
 
-CHUNK = 100
+CHUNK = 25
 
 
 @dataclass(frozen=True, slots=True)
