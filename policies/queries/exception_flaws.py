@@ -71,16 +71,17 @@ def _honoured(rows: QuerySet[ExceptionRequest]) -> tuple[UUID, ...]:
     for cluster_id, names, at in results.order_by("at").values_list(
         "cluster_id", "exceptions", "at"
     ):
-        newest.update({(cluster_id, name): at for name in names})
+        if at is not None:
+            newest.update({(cluster_id, name): at for name in names})
     if not newest:
         return ()
-    ended = _keyed(rows.exclude(closed_at=None)).order_by("-closed_at", "pk")
-    closed = dict(rows.values_list("pk", "closed_at"))
+    ended = rows.select_related("variant").only("id", "closed_at", "variant__cluster_id")
     return tuple(
         row.pk
-        for row in ended
+        for row in ended.order_by("-closed_at", "pk")
         if (at := newest.get((row.variant.cluster_id, exception_name(row.key))))
-        and at > closed[row.pk]
+        and row.closed_at
+        and at > row.closed_at
     )
 
 

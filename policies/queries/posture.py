@@ -12,7 +12,7 @@ from policies.domain.posture import Grade, Weakness
 from policies.models import Cluster, ObservedWorkload, Variant
 from policies.queries.reach import Reach
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 CONTROLS = tuple(control.value for control in Control)
 WEAKNESSES = tuple(weakness.value for weakness in Weakness)
 GRADES = tuple(grade.value for grade in Grade)
@@ -129,8 +129,10 @@ def _matching(
         rows = rows.filter(namespace__in=[n for n, team in spaces.items() if team == wanted.team])
     # As text: SQLite cannot look into a list of JSON.
     if wanted.control:
-        rows = rows.alias(found=Cast("findings", TextField())).filter(
-            _member("found", "control", wanted.control)
+        rows = (
+            rows.filter(finding_count__gt=0)
+            .alias(found=Cast("findings", TextField()))
+            .filter(_member("found", "control", wanted.control))
         )
     if wanted.grade:
         rows = rows.alias(held=Cast("containers", TextField())).filter(
