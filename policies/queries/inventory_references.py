@@ -78,7 +78,7 @@ def with_users(
         ReferencedProfile.objects.filter(
             reach.in_namespaces(),
             cluster=cluster,
-            value__in={row.reference.value for row, _ in shown},
+            value__in=[row.reference.value for row, _ in shown] or [""],
         )
         .annotate(rank=rank)
         .filter(rank__lte=USERS_SHOWN)

@@ -32,7 +32,8 @@ def spec_of(variant: Variant) -> VariantSpec:
 def seen_parameters(parameters: Parameters, *, cluster_id: int, reach: Reach) -> Parameters:
     """Leave out the excluded namespaces that are out of reach."""
     excluded = parameters.excluded_namespaces
-    return replace(parameters, excluded_namespaces=reach.seen(cluster_id, excluded))
+    seen = reach.seen(cluster_id, excluded)
+    return parameters if seen == excluded else replace(parameters, excluded_namespaces=seen)
 
 
 def seen_spec(spec: VariantSpec, *, cluster_id: int, reach: Reach) -> VariantSpec:
