@@ -22,11 +22,11 @@ NAMESPACES = 5000
 TEAMS = 120
 
 
-def build(results: int) -> Company:
-    """Fill an empty, migrated database; the same for the same number."""
+def build(results: int, *, clusters: int = CLUSTERS, namespaces: int = NAMESPACES) -> Company:
+    """Fill an empty, migrated database; the same for the same numbers."""
     with transaction.atomic():
         firm = company()
-        fleet = _founded(firm, results)
+        fleet = _founded(firm, results, cluster_count=clusters, namespace_count=namespaces)
         fleet_evidence.write(fleet)
         fleet_decisions.write(fleet)
     if connection.vendor == "postgresql":
@@ -36,21 +36,23 @@ def build(results: int) -> Company:
     return firm
 
 
-def _founded(firm: Company, results: int) -> Fleet:
+def _founded(firm: Company, results: int, *, cluster_count: int, namespace_count: int) -> Fleet:
     random = Random(20_260_101)
     clusters = [firm.atlas, firm.borealis]
-    clusters += [factories.cluster(f"fleet-{n:03}") for n in range(CLUSTERS - len(clusters))]
+    clusters += [factories.cluster(f"fleet-{n:03}") for n in range(cluster_count - len(clusters))]
     variants = {}
     for cluster in clusters:
         known = {v.name: v for v in Variant.objects.filter(cluster=cluster)}
         variants[cluster.pk] = tuple(
             known.get(name) or factories.installed(cluster, name) for name in VARIANTS
         )
-    spaces = _spaces(random, clusters, results // RESULTS_PER_WORKLOAD)
+    spaces = _spaces(random, clusters, namespace_count, results // RESULTS_PER_WORKLOAD)
     return Fleet(random, timezone.now(), results, spaces, tuple(clusters), variants)
 
 
-def _spaces(random: Random, clusters: Sequence[Cluster], workloads: int) -> tuple[Space, ...]:
+def _spaces(
+    random: Random, clusters: Sequence[Cluster], namespace_count: int, workloads: int
+) -> tuple[Space, ...]:
     """Spread namespaces over clusters, and workloads over namespaces: few are large, most are small."""
     found: list[tuple[Cluster, str]] = []
     shares: list[float] = []
@@ -59,7 +61,7 @@ def _spaces(random: Random, clusters: Sequence[Cluster], workloads: int) -> tupl
     for row in known.exclude(name="excludedglen"):
         names[row.cluster_id].append(row.name)
     new = []
-    sizes = _apportioned(NAMESPACES, [1 / (2 + rank) for rank in range(len(clusters))])
+    sizes = _apportioned(namespace_count, [1 / (2 + rank) for rank in range(len(clusters))])
     for cluster, size in zip(clusters, sizes, strict=True):
         here = names[cluster.pk]
         for number in range(len(here), size):

@@ -129,7 +129,8 @@ def _cards(people_named: list[str], groups_named: list[str]) -> tuple[HolderCard
 
 
 def _members(groups: Iterable[Group]) -> Mapping[str, tuple[str, ...]]:
-    pairs = User.objects.filter(groups__in=list(groups), is_active=True)
+    # Asked on a page without groups, too: no page takes another number of queries.
+    pairs = User.objects.filter(groups__in=[0, *(g.pk for g in groups)], is_active=True)
     found: dict[str, list[str]] = defaultdict(list)
     for group, name in pairs.order_by("username").values_list("groups__name", "username"):
         found[group].append(name)

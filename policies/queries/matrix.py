@@ -74,6 +74,19 @@ class Matrix:
     page_count: int
     teams: tuple[str, ...]
 
+    def cell(self, variant_id: int, namespace: str) -> Cell | None:
+        """Find one cell; None where it is not on this page."""
+        here = (row for row in self.rows if row.namespace == namespace)
+        return next((c for row in here for c in row.cells if c.variant_id == variant_id), None)
+
+
+def load_cell(variant: Variant, space: ObservedNamespace, *, reach: Reach, now: datetime) -> Cell:
+    """Load one cell by itself, in a fixed number of queries; its namespace must be seen."""
+    evidence = load_evidence(variants=[variant], namespaces=[space.name])
+    situation = load_situation([variant], reach=reach, namespaces=[space.name])
+    verdict = evidence.assess(variant.pk, space.name, now=now)
+    return situation.cell(variant.pk, verdict, is_system=space.is_system)
+
 
 def load_matrix(cluster: Cluster, wanted: MatrixFilter, *, reach: Reach, now: datetime) -> Matrix:
     """Load one page of the matrix, in a fixed number of queries.

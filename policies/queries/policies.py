@@ -22,7 +22,7 @@ from policies.domain.lint import (
 from policies.models import Cluster, ObservedPolicy, Variant
 from policies.queries.reach import Reach
 
-PAGE_SIZE = 50
+PAGE_SIZE = 30
 OURS, OTHERS = "secprof", "others"
 
 
