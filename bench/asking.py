@@ -117,16 +117,20 @@ class Asker:
         address = reverse(f"policies:{name}", args=visit.args(self._firm))
         fields = visit.data(self._firm)
         expected = visit.expected("admin", "everywhere")
-        counter = _Counter()
-        with connection.execute_wrapper(counter):
-            first, answer = self._seconds(address, fields)
+        counts = []
+        for _ in range(2):
+            counter = _Counter()
+            with connection.execute_wrapper(counter):
+                first, answer = self._seconds(address, fields)
+            counts.append(counter.count)
         if self._is_admin and answer != expected:
             return f"{address} answered {answer}, not {expected}"
         times = FEWER if first > LONG_SECONDS else self._times
         gc.collect()
         gc.freeze()  # as `secprof_site.wsgi` does
+        # The smaller number: once in a while a request notes that the session is in use.
         seconds = sorted(self._seconds(address, fields)[0] for _ in range(times))
-        return Timing(_percentile(seconds, 50), _percentile(seconds, 95), counter.count)
+        return Timing(_percentile(seconds, 50), _percentile(seconds, 95), min(counts))
 
     def _seconds(self, address: str, fields: Any) -> tuple[float, int]:
         began = self._clock()

@@ -20,6 +20,8 @@ from tests.integration.web.walk_company import Company, company
 CLUSTERS = 100
 NAMESPACES = 5000
 TEAMS = 120
+LOOKED_AT = 100
+"""Workloads in each namespace of the walk, at every size: what is compared are full pages."""
 
 
 def build(results: int, *, clusters: int = CLUSTERS, namespaces: int = NAMESPACES) -> Company:
@@ -60,6 +62,7 @@ def _spaces(
     names: dict[int, list[str]] = {cluster.pk: [] for cluster in clusters}
     for row in known.exclude(name="excludedglen"):
         names[row.cluster_id].append(row.name)
+    looked_at = {(pk, name) for pk, here in names.items() for name in here}
     new = []
     sizes = _apportioned(namespace_count, [1 / (2 + rank) for rank in range(len(clusters))])
     for cluster, size in zip(clusters, sizes, strict=True):
@@ -70,12 +73,14 @@ def _spaces(
             new.append(_namespace(cluster, here[-1], team))
         for rank, name in enumerate(here):
             found.append((cluster, name))
-            shares.append(size / (10 + rank))
+            shares.append(0 if (cluster.pk, name) in looked_at else size / (10 + rank))
     insert(new)
-    counts = _apportioned(workloads, shares)
-    # The namespace that is looked at fills its pages at every size.
-    counts[0] = max(counts[0], 80)
-    return tuple(Space(*place, count) for place, count in zip(found, counts, strict=True))
+    rest = max(workloads - LOOKED_AT * len(looked_at), workloads // 4)
+    counts = _apportioned(rest, shares)
+    return tuple(
+        Space(cluster, name, LOOKED_AT if (cluster.pk, name) in looked_at else count)
+        for (cluster, name), count in zip(found, counts, strict=True)
+    )
 
 
 def _namespace(cluster: Cluster, name: str, team: str) -> ObservedNamespace:

@@ -232,27 +232,28 @@ def _namespaces(
     cluster_ids: Collection[int],
     names: Collection[str] | None,
 ) -> dict[tuple[int, str], NamespaceEvidence]:
-    observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids).defer("labels")
+    observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids)
     if names is not None:
         observed = observed.filter(name__in=names)
     tallies = _result_tallies(variants, names)
     postures = _posture_tallies(cluster_ids, judges, names)
     rehearsals = last_rehearsals(variants, names)
     exempt = load_exempt_evidence(variants, judges, SOURCE, names)
-    by_cluster: dict[int, list[ObservedNamespace]] = {}
-    for row in observed:
-        by_cluster.setdefault(row.cluster_id, []).append(row)
+    by_cluster: dict[int, list[tuple[str, bool]]] = {}
+    for cluster_id, name, is_system in observed.values_list("cluster_id", "name", "is_system"):
+        by_cluster.setdefault(cluster_id, []).append((name, is_system))
     found = {}
     for variant in variants:
         judge = judges[variant.pk]
         of_judge = postures.get((variant.cluster_id, judge.key), {})
         of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
-        for row in by_cluster.get(variant.cluster_id, []):
-            place = (variant.pk, row.name)
+        for name, is_system in by_cluster.get(variant.cluster_id, []):
+            place = (variant.pk, name)
             found[place] = _namespace(
-                row,
+                name,
+                is_system,
                 judge,
-                of_policy.get(row.name),
+                of_policy.get(name),
                 of_judge,
                 rehearsals.get(place),
                 exempt.get(place, NOBODY_EXEMPT),
@@ -261,17 +262,18 @@ def _namespaces(
 
 
 def _namespace(
-    row: ObservedNamespace,
+    name: str,
+    is_system: bool,  # noqa: FBT001 - one of eight that stand in their order
     judge: Judge,
     tally: Tally | None,
     postures: Mapping[str, _Posture],
     rehearsal: Rehearsal | None,
     exempt: ExemptEvidence,
 ) -> NamespaceEvidence:
-    posture = postures.get(row.name)
+    posture = postures.get(name)
     return NamespaceEvidence(
-        namespace=row.name,
-        is_system=row.is_system,
+        namespace=name,
+        is_system=is_system,
         tally=tally,
         workload_count=posture.workload_count if posture else 0,
         reportable_count=posture.reportable_count if posture else 0,
@@ -279,7 +281,7 @@ def _namespace(
         rehearsal=_rehearsal(rehearsal) if rehearsal else None,
         unreadable_count=posture.unreadable_count if posture else 0,
         is_judged=HEARD in postures,
-        is_excluded=judge.excludes(row.name),
+        is_excluded=judge.excludes(name),
         exempt=exempt,
     )
 
