@@ -5,7 +5,7 @@ SOURCES := policies sandbox secprof_site launch controlplane tests bench manage.
 # What checks and development commands run with; tests set their own in tests/conftest.py.
 export SECPROF_DEBUG ?= 1
 
-.PHONY: help demo demo-kyverno demo-break test contract agreement hostile audit bench-check bench-trail lint format lock environment development
+.PHONY: help demo demo-kyverno demo-break test contract agreement hostile audit bench-check bench-pages bench-trail lint format lock environment development
 
 help:
 	@echo "make demo          try it: two sandbox clusters, http://127.0.0.1:8000/ (PORT= for another port)"
@@ -18,6 +18,7 @@ help:
 	@echo "make audit         known vulnerabilities of what is locked, and each file against its hash"
 	@echo "make bench-trail   rows a second and peak memory of verify_trail, for ten thousand rows and for a million"
 	@echo "make bench-collect what a collection costs beside listing alone, on a real API server; N=20000 reports"
+	@echo "make bench-pages   p50, p95 and queries of every page at three sizes; ARGS=\"--sizes 10k,100k\""
 	@echo "make bench-check   how many pods a second check_manifests judges, beside json.loads"
 	@echo "make lint          format, lint, types, import rules, templates"
 
@@ -57,6 +58,9 @@ bench-trail: environment
 N ?= 20000
 bench-collect: environment
 	@$(BIN)/python -m bench.collect --reports $(N) $(ARGS)
+
+bench-pages: development
+	@$(BIN)/python -m bench.pages $(ARGS)
 
 bench-check: environment
 	@$(BIN)/python bench/check_manifests.py $(ARGS)

@@ -411,6 +411,7 @@ def rollout(of: Flip, status: RolloutStatus, *steps: tuple[StepKind, StepStatus,
             }
             for o in of.plan["objects"]
         ],
+        digests={o["name"]: o["after_digest"] for o in of.plan["objects"]},
         digest=of.plan_digest,
         created_at=now,
     )

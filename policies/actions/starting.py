@@ -30,12 +30,14 @@ def start_rollout(flip: Flip, *, now: datetime) -> Rollout:
     last = DesiredRevision.objects.filter(variant_id=flip.variant_id).aggregate(n=Max("number"))[
         "n"
     ]
+    wanted = _objects_wanted(plan, current)
     revision = DesiredRevision.objects.create(
         variant_id=flip.variant_id,
         number=(last or 0) + 1,
         compiled_from=VariantRevision.objects.get(variant_id=flip.variant_id, number=plan.revision),
         enforced=list(plan.enforced_after),
-        objects_wanted=_objects_wanted(plan, current),
+        objects_wanted=wanted,
+        digests={each["name"]: each["digest"] for each in wanted},
         exempted=_exempted(flip, plan, current),
         digest=plan.digest,
         created_at=now,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from policies.domain.selectors import Selector, parse_selector
+from policies.domain.selectors import Operator, Selector, parse_selector
 
 
 class Role(StrEnum):
@@ -155,6 +155,12 @@ class Scope:
         if not place.namespace or (self.namespace and self.namespace != place.namespace):
             return False
         return self._parsed is None or self._parsed.matches(place.labels)
+
+    @property
+    def demanded_labels(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The labels that a namespace must have one of these values of, by key; its selector may ask more than that."""
+        asked = self._parsed.requirements if self._parsed else ()
+        return tuple((r.key, r.values) for r in asked if r.operator is Operator.IN)
 
     def touches(self, cluster: str) -> bool:
         """Say whether something on this cluster may lie within the scope."""

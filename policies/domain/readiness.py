@@ -251,13 +251,15 @@ def assess_install(
 
 
 def _verdict(gates: tuple[Gate, ...], decisive: frozenset[GateId]) -> Verdict:
-    if any(g.id in decisive and g.outcome is GateOutcome.UNKNOWN for g in gates):
-        return Verdict.UNKNOWN
-    if any(g.outcome is GateOutcome.FAIL for g in gates):
-        return Verdict.BLOCKED
-    if any(g.outcome is GateOutcome.UNKNOWN for g in gates):
-        return Verdict.UNKNOWN
-    return Verdict.READY
+    verdict = Verdict.READY
+    for gate in gates:
+        if gate.outcome is GateOutcome.UNKNOWN and gate.id in decisive:
+            return Verdict.UNKNOWN
+        if gate.outcome is GateOutcome.FAIL:
+            verdict = Verdict.BLOCKED
+        elif gate.outcome is GateOutcome.UNKNOWN and verdict is Verdict.READY:
+            verdict = Verdict.UNKNOWN
+    return verdict
 
 
 def _contact(cluster: ClusterEvidence) -> Gate:

@@ -173,7 +173,13 @@ class ObservedResult(models.Model):
                 fields=["cluster", "source", "policy", "raw_rule", "uid"], name="one_result_per_key"
             )
         ]
-        indexes = [models.Index(fields=["cluster", "policy", "namespace"])]
+        indexes = [
+            models.Index(fields=["cluster", "policy", "namespace"]),
+            # Few results are skipped, and the board of exceptions asks for them alone.
+            models.Index(
+                fields=["cluster", "at"], condition=models.Q(outcome="skip"), name="skipped_result"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cluster_id} {self.policy}/{self.raw_rule} {self.uid}"

@@ -77,6 +77,8 @@ class DesiredRevision(models.Model):
     objects_wanted = models.JSONField()
     """Compiled manifests: [{"kind", "name", "role", "manifest", "digest"}]; digest is that of the object as the
     server would store it."""
+    digests = models.JSONField(default=dict)
+    """The digests of `objects_wanted` by name: what lists of many variants compare, without the manifests."""
     exempted = models.JSONField(default=list)
     """Sorted ids of the exceptions that are on the cluster once it is written."""
     digest = models.CharField(max_length=64)

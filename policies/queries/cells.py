@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus, StepStatus
-from policies.domain.readiness import NamespaceVerdict, Verdict
+from policies.domain.readiness import Barred, NamespaceVerdict, Verdict
 from policies.models import Flip, KindSnapshot, ObservedPolicy, Rollout, Stage, Variant
 from policies.queries.evidence import POLICY_KINDS
 from policies.queries.reach import Reach
@@ -91,7 +91,17 @@ class Situation:
     def _state(
         self, key: tuple[int, str], verdict: NamespaceVerdict, *, is_system: bool
     ) -> CellState:
-        variant_id, namespace = key
+        decided = self.decided(*key, is_system=is_system, barred=verdict.barred)
+        return _STATE_OF_VERDICT[verdict.verdict] if decided is None else decided
+
+    def decided(
+        self, variant_id: int, namespace: str, *, is_system: bool, barred: Barred | None
+    ) -> CellState | None:
+        """Give the state where no verdict makes it; None where one does.
+
+        `barred` says why the engine judges nothing there.
+        """
+        key = (variant_id, namespace)
         moving = self.moving.get(key)
         if moving is not None and moving.status != FlipStatus.REQUESTED:
             return CellState.ROLLING
@@ -101,16 +111,13 @@ class Situation:
             # A picture that is older than the proof cannot contradict it.
             seen_at = self.observed_at.get(variant_id)
             is_lost = not is_denied and seen_at is not None and seen_at > proven_at
-            barred = verdict.barred
             is_lost |= barred is not None and barred.since is not None and barred.since > proven_at
             return CellState.LOST if is_lost else CellState.ENFORCED
         if is_denied:
             return CellState.UNPROVEN
         if is_system:
             return CellState.SYSTEM
-        if verdict.barred is not None:
-            return CellState.NOT_ENFORCEABLE
-        return _STATE_OF_VERDICT[verdict.verdict]
+        return None if barred is None else CellState.NOT_ENFORCEABLE
 
 
 _STATE_OF_VERDICT = {
@@ -133,7 +140,12 @@ def load_situation(
     denied, installed = _observed(variants)
     return Situation(
         variants={variant.pk: variant for variant in variants},
-        proven={(s.variant_id, s.namespace): s.proven_at for s in stages},
+        proven={
+            (variant_id, namespace): at
+            for variant_id, namespace, at in stages.values_list(
+                "variant_id", "namespace", "proven_at"
+            )
+        },
         denied=denied,
         installed=installed,
         observed_at=_observed_at(variants),

@@ -19,6 +19,7 @@ from policies.queries.freshness import (
 from policies.queries.reach import Reach
 
 A_MOMENT = timedelta(minutes=1)
+PAGE_SIZE = 30
 RUNS_SHOWN = 10
 PROBLEMS_SHOWN = 20
 
@@ -44,6 +45,16 @@ class ClusterRow:
     enforced_count: int
     """Pairs of namespace and variant that are proven to enforce."""
     strip: DataStrip
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterList:
+    """One page of clusters."""
+
+    rows: tuple[ClusterRow, ...]
+    total_count: int
+    page: int
+    page_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +130,34 @@ class ClusterPage:
     rights_checked_at: datetime | None
 
 
-def cluster_rows(*, reach: Reach, now: datetime) -> tuple[ClusterRow, ...]:
-    """List the clusters in view by name, in a fixed number of queries; each number counts what is seen."""
-    clusters = list(reach.clusters())
+def cluster_rows(*, reach: Reach, now: datetime, page: int = 1) -> ClusterList:
+    """List a page of the clusters in view by name, in a fixed number of queries; each number counts what is seen."""
+    total = reach.clusters().count()
+    pages = max(1, -(-total // PAGE_SIZE))
+    number = min(max(1, page), pages)
+    clusters = list(reach.clusters()[(number - 1) * PAGE_SIZE : number * PAGE_SIZE])
+    ids = [cluster.pk for cluster in clusters]
     strips = data_strips(clusters, now=now)
-    spaces = _counts(reach.namespaces().values_list("cluster_id").annotate(n=Count("pk")))
-    variants = _counts(
-        Variant.objects.filter(reach.on_clusters())
+    spaces = _counts(
+        reach.namespaces()
+        .filter(cluster_id__in=ids)
         .values_list("cluster_id")
         .annotate(n=Count("pk"))
     )
+    variants = _counts(
+        Variant.objects.filter(cluster_id__in=ids).values_list("cluster_id").annotate(n=Count("pk"))
+    )
     enforced = _counts(
-        Stage.objects.filter(reach.in_namespaces("variant__cluster_id"), value=Stage.Value.ENFORCE)
+        Stage.objects.filter(
+            reach.in_namespaces("variant__cluster_id"),
+            variant__cluster_id__in=ids,
+            value=Stage.Value.ENFORCE,
+        )
         .values_list("variant__cluster_id")
         .annotate(n=Count("pk"))
     )
-    return tuple(
-        _row(c, strips[c.pk], spaces[c.pk], variants[c.pk], enforced[c.pk]) for c in clusters
-    )
+    rows = (_row(c, strips[c.pk], spaces[c.pk], variants[c.pk], enforced[c.pk]) for c in clusters)
+    return ClusterList(tuple(rows), total, number, pages)
 
 
 def cluster_page(cluster: Cluster, *, reach: Reach, now: datetime) -> ClusterPage:

@@ -1,14 +1,16 @@
 """The variants of one template over all clusters, as they are installed: what each asks, and how far each has come."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Count
 
-from policies.domain.library import VariantSpec
-from policies.models import Stage
+from policies.domain.library import Target, VariantSpec
+from policies.domain.parameters import Parameters
+from policies.models import Stage, Variant, VariantRevision
 from policies.queries.reach import Reach
-from policies.queries.specs import current_revisions, seen_spec, spec_of, written_spec
+from policies.queries.specs import last_written, seen_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,26 @@ class ComparedVariant:
     """All but system ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads parameters, the same ones once: most variants of a fleet ask the same."""
+
+    known: dict[str, Parameters]
+
+    def spec(self, variant: Variant, wanted: Variant | VariantRevision) -> VariantSpec:
+        """Read what a variant, or one of its revisions, asks."""
+        text = json.dumps(wanted.parameters, sort_keys=True)
+        if text not in self.known:
+            self.known[text] = Parameters.from_json(wanted.parameters)
+        return VariantSpec(
+            name=variant.name,
+            template=variant.template,
+            target=Target(wanted.target),
+            api_version=wanted.api_version,
+            parameters=self.known[text],
+        )
+
+
 def compare_variants(template: str, *, reach: Reach) -> tuple[ComparedVariant, ...]:
     """Load the variants of one template on clusters in view, by cluster and name, in a fixed number of queries."""
     variants = list(
@@ -35,7 +57,13 @@ def compare_variants(template: str, *, reach: Reach) -> tuple[ComparedVariant, .
         .defer("cluster__credential")
         .order_by("cluster__name", "name")
     )
-    current = current_revisions(variants)
+    written = {
+        r.variant_id: r.compiled_from
+        for r in last_written(variants)
+        .select_related("compiled_from")
+        .only("variant_id", "compiled_from")
+    }
+    read = _Reader({})
     stages = Stage.objects.filter(
         reach.in_namespaces("variant__cluster_id"), variant__in=variants, value=Stage.Value.ENFORCE
     )
@@ -48,13 +76,13 @@ def compare_variants(template: str, *, reach: Reach) -> tuple[ComparedVariant, .
             name=variant.name,
             cluster=variant.cluster.name,
             spec=seen_spec(
-                written_spec(variant, current.get(variant.pk)),
+                read.spec(variant, written.get(variant.pk, variant)),
                 cluster_id=variant.cluster_id,
                 reach=reach,
             ),
-            is_installed=variant.pk in current,
-            is_behind=variant.pk in current
-            and written_spec(variant, current[variant.pk]) != spec_of(variant),
+            is_installed=variant.pk in written,
+            is_behind=variant.pk in written
+            and read.spec(variant, written[variant.pk]) != read.spec(variant, variant),
             enforced_count=enforced[variant.pk],
             namespace_count=counts[variant.cluster_id],
         )

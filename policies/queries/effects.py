@@ -8,7 +8,7 @@ from policies.domain.lint import Policy
 from policies.domain.overrides import Place
 from policies.models import ObservedNamespace, ObservedPolicy
 from policies.queries.engine_settings import engine_settings_of
-from policies.queries.evidence import barred_of
+from policies.queries.evidence import barred_by
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 25
@@ -75,6 +75,6 @@ def policy_effects(
 
 
 def _place(row: ObservedNamespace) -> Place:
-    barred = barred_of(row)
+    barred = barred_by(row.not_enforceable, row.not_enforceable_since)
     labels = {NAME_LABEL: row.name, **row.labels}
     return Place(row.name, labels, barred.sentence if barred else "")

@@ -12,7 +12,7 @@ from policies.domain.hazards import Hazard, hazards
 from policies.domain.report_limits import Reason, report_limits
 from policies.models import Cluster, EngineState
 from policies.queries.engine_settings import engine_settings_of
-from policies.queries.evidence import barred_of
+from policies.queries.evidence import barred_by
 from policies.queries.reach import Reach
 
 PAGE_SIZE = 25
@@ -100,7 +100,7 @@ def barred_spaces(cluster: Cluster, *, reach: Reach, page: int) -> BarredSpaces:
     start = (number - 1) * PAGE_SIZE
     found = []
     for row in rows.order_by("name")[start : start + PAGE_SIZE]:
-        barred = barred_of(row)
+        barred = barred_by(row.not_enforceable, row.not_enforceable_since)
         if barred is not None:
             found.append(BarredSpace(row.name, row.team, barred.obstacles, barred.since))
     return BarredSpaces(tuple(found), total, number, pages)

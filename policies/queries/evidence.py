@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -22,6 +23,7 @@ from policies.domain.readiness import (
     NOBODY_EXEMPT,
     Barred,
     ClusterEvidence,
+    ExemptEvidence,
     NamespaceEvidence,
     NamespaceVerdict,
     PolicyEvidence,
@@ -217,6 +219,16 @@ def has_drifted(digests: dict[str, str], revision: DesiredRevision | None) -> bo
     return digests != wanted
 
 
+@dataclass(frozen=True, slots=True)
+class _Posture:
+    """How the workloads of one namespace stand before one judge."""
+
+    workload_count: int
+    failing_count: int
+    reportable_count: int
+    unreadable_count: int
+
+
 def _namespaces(
     variants: Sequence[Variant],
     judges: Mapping[int, Judge],
@@ -226,85 +238,101 @@ def _namespaces(
     observed = ObservedNamespace.objects.filter(cluster_id__in=cluster_ids)
     if names is not None:
         observed = observed.filter(name__in=names)
-    tallies = _result_tallies(cluster_ids, names)
-    postures = _posture_tallies(cluster_ids, names)
+    tallies = _result_tallies(variants, names)
+    postures = _posture_tallies(cluster_ids, judges, names)
     rehearsals = last_rehearsals(variants, names)
     exempt = load_exempt_evidence(variants, judges, SOURCE, names)
-    by_cluster: dict[int, list[ObservedNamespace]] = {}
-    for row in observed:
-        by_cluster.setdefault(row.cluster_id, []).append(row)
+    by_cluster: dict[int, list[tuple[str, bool, Barred | None]]] = {}
+    for cluster_id, name, is_system, obstacles, since in observed.values_list(
+        "cluster_id", "name", "is_system", "not_enforceable", "not_enforceable_since"
+    ):
+        space = (name, is_system, barred_by(obstacles, since))
+        by_cluster.setdefault(cluster_id, []).append(space)
     found = {}
     for variant in variants:
         judge = judges[variant.pk]
         of_judge = postures.get((variant.cluster_id, judge.key), {})
         of_policy = tallies.get((variant.cluster_id, SOURCE[variant.target], variant.name), {})
-        for row in by_cluster.get(variant.cluster_id, []):
-            rehearsal = rehearsals.get((variant.pk, row.name))
-            evidence = _namespace(row, judge, of_policy.get(row.name), of_judge, rehearsal)
-            found[variant.pk, row.name] = replace(
-                evidence, exempt=exempt.get((variant.pk, row.name), NOBODY_EXEMPT)
+        for name, is_system, barred in by_cluster.get(variant.cluster_id, []):
+            place = (variant.pk, name)
+            found[place] = _namespace(
+                name,
+                is_system,
+                barred,
+                judge,
+                of_policy.get(name),
+                of_judge,
+                rehearsals.get(place),
+                exempt.get(place, NOBODY_EXEMPT),
             )
     return found
 
 
 def _namespace(
-    row: ObservedNamespace,
+    name: str,
+    is_system: bool,  # noqa: FBT001 - one of nine that stand in their order
+    barred: Barred | None,
     judge: Judge,
-    tally: ResultTally | None,
-    postures: Mapping[str, PostureTally],
+    tally: Tally | None,
+    postures: Mapping[str, _Posture],
     rehearsal: Rehearsal | None,
+    exempt: ExemptEvidence,
 ) -> NamespaceEvidence:
-    posture = postures.get(row.name)
+    posture = postures.get(name)
     return NamespaceEvidence(
-        namespace=row.name,
-        is_system=row.is_system,
-        tally=_tally(tally) if tally else None,
+        namespace=name,
+        is_system=is_system,
+        tally=tally,
         workload_count=posture.workload_count if posture else 0,
         reportable_count=posture.reportable_count if posture else 0,
         posture_failing_count=posture.failing_count if posture else 0,
         rehearsal=_rehearsal(rehearsal) if rehearsal else None,
         unreadable_count=posture.unreadable_count if posture else 0,
         is_judged=HEARD in postures,
-        is_excluded=judge.excludes(row.name),
-        barred=barred_of(row),
+        is_excluded=judge.excludes(name),
+        barred=barred,
+        exempt=exempt,
     )
 
 
-def barred_of(row: ObservedNamespace) -> Barred | None:
-    """Say what of the engine's settings keeps it from judging a namespace, as it was collected last."""
-    if not row.not_enforceable:
-        return None
-    return Barred(tuple(map(Obstacle.from_json, row.not_enforceable)), row.not_enforceable_since)
+def barred_by(obstacles: Sequence[Any], since: datetime | None) -> Barred | None:
+    """Read what of the engine's settings keeps it from judging a namespace: two columns of an ObservedNamespace."""
+    return Barred(tuple(map(Obstacle.from_json, obstacles)), since) if obstacles else None
 
 
 def _result_tallies(
-    cluster_ids: Collection[int], names: Collection[str] | None
-) -> dict[tuple[int, str, str], dict[str, ResultTally]]:
-    """Load tallies by (cluster, source, policy), then by namespace."""
-    rows = ResultTally.objects.filter(cluster_id__in=cluster_ids)
+    variants: Sequence[Variant], names: Collection[str] | None
+) -> dict[tuple[int, str, str], dict[str, Tally]]:
+    """Load the tallies of these variants by (cluster, source, policy), then by namespace."""
+    rows = ResultTally.objects.filter(
+        cluster_id__in={variant.cluster_id for variant in variants},
+        source__in={SOURCE[variant.target] for variant in variants},
+        policy__in={variant.name for variant in variants},
+    )
     if names is not None:
         rows = rows.filter(namespace__in=names)
-    found: dict[tuple[int, str, str], dict[str, ResultTally]] = {}
-    for row in rows:
-        found.setdefault((row.cluster_id, row.source, row.policy), {})[row.namespace] = row
+    found: dict[tuple[int, str, str], dict[str, Tally]] = {}
+    keys = ("cluster_id", "source", "policy", "namespace")
+    # Records are made of the columns at once: a filter by verdict reads every namespace of a cluster.
+    for cluster_id, source, policy, namespace, *counts in rows.values_list(*keys, *Tally.__slots__):
+        found.setdefault((cluster_id, source, policy), {})[namespace] = Tally(*counts)
     return found
 
 
 def _posture_tallies(
-    cluster_ids: Collection[int], names: Collection[str] | None
-) -> dict[tuple[int, str], dict[str, PostureTally]]:
-    """Load tallies by (cluster, judge), then by namespace; those that say who was heard among them."""
-    rows = PostureTally.objects.filter(cluster_id__in=cluster_ids)
+    cluster_ids: Collection[int], judges: Mapping[int, Judge], names: Collection[str] | None
+) -> dict[tuple[int, str], dict[str, _Posture]]:
+    """Load the tallies of these judges by (cluster, judge), then by namespace; those that say who was heard among them."""
+    rows = PostureTally.objects.filter(
+        cluster_id__in=cluster_ids, judge__in={judge.key for judge in judges.values()}
+    )
     if names is not None:
         rows = rows.filter(namespace__in=[*names, HEARD] if names else ())
-    found: dict[tuple[int, str], dict[str, PostureTally]] = {}
-    for row in rows:
-        found.setdefault((row.cluster_id, row.judge), {})[row.namespace] = row
+    found: dict[tuple[int, str], dict[str, _Posture]] = {}
+    keys = ("cluster_id", "judge", "namespace")
+    for cluster_id, judge, namespace, *counts in rows.values_list(*keys, *_Posture.__slots__):
+        found.setdefault((cluster_id, judge), {})[namespace] = _Posture(*counts)
     return found
-
-
-def _tally(row: ResultTally) -> Tally:
-    return Tally(**{name: getattr(row, name) for name in Tally.__slots__})
 
 
 def last_rehearsals(

@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from policies.domain.authority import Actor, Place, Role
-from policies.domain.exceptions import exception_kind
+from policies.domain.exceptions import kind_for
 from policies.domain.exemptions import WorkloadName
+from policies.domain.library import Target
 from policies.domain.lifecycle import ExceptionStatus
 from policies.models import ExceptionRequest, Flip, ObservedNamespace, Variant
 from policies.queries.exception_support import heeded_by_clusters
 from policies.queries.reach import Reach
-from policies.queries.specs import spec_of
 
 PAGE_SIZE = 50
 ENDS_SOON = timedelta(days=14)
@@ -193,24 +194,29 @@ def waiting_count(*, reach: Reach, by_user_id: int | None) -> int:
     return waiting.exclude(requested_by_id=by_user_id).count()
 
 
-def waiting(*, reach: Reach) -> tuple[ExceptionRow, ...]:
-    """List what somebody has to decide on, the longest waiting first."""
+def waiting(*, reach: Reach, limit: int) -> tuple[ExceptionRow, ...]:
+    """List the first that somebody has to decide on, the longest waiting first."""
     found = seen(reach=reach, user_id=None).filter(status=ExceptionStatus.REQUESTED)
-    return exception_rows(related(found).order_by("requested_at", "pk"))
+    return exception_rows(related(found).order_by("requested_at", "pk")[:limit])
 
 
-def ending_for(actor: Actor, *, reach: Reach, now: datetime) -> tuple[ExceptionRow, ...]:
-    """List what ends within a week and this actor asked for, or owns the namespace of; the nearest end first."""
+def ending_for(
+    actor: Actor, *, reach: Reach, now: datetime, limit: int
+) -> tuple[ExceptionRow, ...]:
+    """List the first that end within a week and this actor asked for, or owns the namespace of; the nearest end first."""
     found = seen(reach=reach, user_id=actor.user_id).filter(
         status=ExceptionStatus.IN_FORCE, approved_ends_at__lte=now + ENDS_VERY_SOON
     )
+    if Role.OWNER not in actor.roles:
+        found = found.filter(requested_by_id=actor.user_id)
     rows = list(related(found).order_by("approved_ends_at", "pk"))
     places = _places(rows)
-    return exception_rows(
+    theirs = (
         row
         for row in rows
         if row.requested_by_id == actor.user_id or actor.has_role({Role.OWNER}, places[row.pk])
     )
+    return exception_rows(islice(theirs, limit))
 
 
 def _places(rows: Iterable[ExceptionRequest]) -> dict[UUID, Place]:
@@ -227,8 +233,8 @@ def _places(rows: Iterable[ExceptionRequest]) -> dict[UUID, Place]:
     }
 
 
-def broken(*, reach: Reach, now: datetime) -> tuple[ExceptionRow, ...]:
-    """List what could not be brought into force, or could not be ended though its time is over."""
+def broken(*, reach: Reach, now: datetime, limit: int) -> tuple[ExceptionRow, ...]:
+    """List the first that could not be brought into force, or could not be ended though their time is over."""
     overdue = Q(
         status__in=[ExceptionStatus.ENDING, ExceptionStatus.IN_FORCE], approved_ends_at__lte=now
     )
@@ -236,7 +242,7 @@ def broken(*, reach: Reach, now: datetime) -> tuple[ExceptionRow, ...]:
     found = seen(reach=reach, user_id=None).filter(
         Q(status=ExceptionStatus.FAILED) | overdue | stuck
     )
-    return exception_rows(related(found).order_by("approved_ends_at", "pk"))
+    return exception_rows(related(found).order_by("approved_ends_at", "pk")[:limit])
 
 
 def newest_flip(row: ExceptionRequest) -> Flip | None:
@@ -247,18 +253,18 @@ def newest_flip(row: ExceptionRequest) -> Flip | None:
     return found.order_by("-requested_at", "-lapses_at").first()
 
 
-def inert(*, reach: Reach) -> tuple[ExceptionRow, ...]:
-    """List what counts as in force on clusters whose engine, as it was read last, passes over such exceptions."""
+def inert(*, reach: Reach, limit: int) -> tuple[ExceptionRow, ...]:
+    """List the first that count as in force on clusters whose engine, as it was read last, passes over such exceptions."""
     found = seen(reach=reach, user_id=None).filter(status=ExceptionStatus.IN_FORCE)
-    rows = list(related(found).order_by("approved_ends_at", "pk"))
-    kinds = {
-        row.pk: (row.variant.cluster_id, kind)
-        for row in rows
-        if (kind := exception_kind(spec_of(row.variant)))
-    }
-    heeded = heeded_by_clusters(set(kinds.values())) if kinds else {}
+    places = found.order_by().values_list("variant__cluster_id", "variant__target").distinct()
+    kinds = {place: kind for place in places if (kind := kind_for(Target(place[1])))}
+    heeded = heeded_by_clusters({(place[0], kind) for place, kind in kinds.items()})
+    passed_over = Q(pk__in=())
+    for place, kind in kinds.items():
+        if heeded[place[0], kind].honoured is False:
+            passed_over |= Q(variant__cluster_id=place[0], variant__target=place[1])
     return exception_rows(
-        row for row in rows if row.pk in kinds and heeded[kinds[row.pk]].honoured is False
+        related(found.filter(passed_over)).order_by("approved_ends_at", "pk")[:limit]
     )
 
 

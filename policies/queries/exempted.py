@@ -28,7 +28,7 @@ def load_exempt_evidence(
     sources: Mapping[str, str],
     namespaces: Collection[str] | None = None,
 ) -> dict[Place, ExemptEvidence]:
-    """Count what of the evidence is about exempted workloads: one query, and six more if there are any.
+    """Count what of the evidence is about exempted workloads: one query, and seven more if there are any.
 
     `sources` names who reports on a variant, by its target.
     """
@@ -71,13 +71,8 @@ def _failing(
     variants: Mapping[int, Variant], judges: Mapping[int, Judge], exempts: Exempts
 ) -> dict[Place, dict[Key, frozenset[str]]]:
     """Collect the controls that each exempted workload fails, as `posture_tallies` counts them; none for a good one."""
-    rows = ObservedWorkload.objects.filter(
-        cluster_id__in={variants[variant_id].cluster_id for variant_id, _ in exempts},
-        namespace__in={namespace for _, namespace in exempts},
-        top_name__in={name for here in exempts.values() for _, name in here},
-    ).defer("containers", "patches", "hardening")
     by_top: dict[tuple[int, str, str, str], list[ObservedWorkload]] = defaultdict(list)
-    for row in rows:
+    for row in _exempt_rows(variants, exempts):
         by_top[row.cluster_id, row.namespace, row.top_kind, row.top_name].append(row)
     found: dict[Place, dict[Key, frozenset[str]]] = {}
     for (variant_id, namespace), here in exempts.items():
@@ -88,6 +83,26 @@ def _failing(
             if (cluster_id, namespace, *key) in by_top
         }
     return found
+
+
+def _exempt_rows(variants: Mapping[int, Variant], exempts: Exempts) -> Iterable[ObservedWorkload]:
+    """Load the rows of exempted workloads and of what they own.
+
+    The same names stand in many namespaces, so that the rows are chosen before their findings are read.
+    """
+    wanted = {
+        (variants[variant_id].cluster_id, namespace, *key)
+        for (variant_id, namespace), here in exempts.items()
+        for key in here
+    }
+    named = ObservedWorkload.objects.filter(
+        cluster_id__in={cluster_id for cluster_id, *_ in wanted},
+        namespace__in={namespace for _, namespace, *_ in wanted},
+        top_name__in={name for *_, name in wanted},
+    ).values_list("pk", "cluster_id", "namespace", "top_kind", "top_name")
+    chosen = [pk for pk, *key in named if tuple(key) in wanted]
+    found = ObservedWorkload.objects.filter(pk__in=chosen)
+    return found.only("cluster_id", "kind", "namespace", "name", "top_kind", "top_name", "findings")
 
 
 def _lasting(members: Iterable[ObservedWorkload], judge: Judge) -> Iterator[str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
+from django.db.models import Exists, Min, OuterRef, Q
 
 from policies.cluster.gateway import EVENTS, PROFILE_KINDS, VALIDATING_WEBHOOKS
 from policies.models import Cluster, CollectionRun, KindSnapshot
@@ -47,15 +48,25 @@ class DataStrip:
 def data_strips(clusters: Sequence[Cluster], *, now: datetime) -> dict[int, DataStrip]:
     """Say for each cluster how old and complete its data is, by cluster id, in two queries."""
     ids = [cluster.pk for cluster in clusters]
-    snapshots: dict[int, list[KindSnapshot]] = defaultdict(list)
-    for row in KindSnapshot.objects.filter(cluster_id__in=ids).order_by("kind"):
-        snapshots[row.cluster_id].append(row)
-    running = set(
-        CollectionRun.objects.filter(
-            cluster_id__in=ids, state=CollectionRun.State.RUNNING
-        ).values_list("cluster_id", flat=True)
+    running = CollectionRun.objects.filter(
+        cluster=OuterRef("pk"), state=CollectionRun.State.RUNNING
     )
-    return {c.pk: _strip(c, snapshots[c.pk], is_running=c.pk in running, now=now) for c in clusters}
+    oldest = Min("snapshots__completed_at", filter=~Q(snapshots__kind__in=OPTIONAL_KINDS))
+    read = Cluster.objects.filter(pk__in=ids).annotate(oldest=oldest, is_running=Exists(running))
+    known = {pk: _Read(*rest) for pk, *rest in read.values_list("pk", "oldest", "is_running")}
+    failed: dict[int, list[KindSnapshot]] = defaultdict(list)
+    rows = KindSnapshot.objects.filter(cluster_id__in=ids).exclude(failure="")
+    for row in rows.order_by("kind"):
+        failed[row.cluster_id].append(row)
+    return {c.pk: _strip(c, known[c.pk], failed[c.pk], now=now) for c in clusters}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """How much of one cluster was read."""
+
+    collected_at: datetime | None
+    is_running: bool
 
 
 def data_strip(cluster: Cluster, *, now: datetime) -> DataStrip:
@@ -80,29 +91,26 @@ def stale_after() -> timedelta:
 
 
 def _strip(
-    cluster: Cluster, snapshots: Iterable[KindSnapshot], *, is_running: bool, now: datetime
+    cluster: Cluster, read: _Read, failed: Iterable[KindSnapshot], *, now: datetime
 ) -> DataStrip:
-    rows = list(snapshots)
+    rows = list(failed)
     needed = [row for row in rows if row.kind not in OPTIONAL_KINDS]
-    times = [row.completed_at for row in needed if row.completed_at]
-    collected_at = min(times, default=None)
-    state, sentence = _judge(cluster, needed, collected_at, now=now)
-    missed = [row.kind for row in rows if row.kind in OPTIONAL_KINDS and row.failure]
+    state, sentence = _judge(cluster, needed, read.collected_at, now=now)
+    missed = [row.kind for row in rows if row.kind in OPTIONAL_KINDS]
     if state is StripState.COMPLETE and missed:
         sentence = (
             f"Every kind that a flip rests on was read to its last page; not {', '.join(missed)}."
         )
-    return DataStrip(cluster.pk, cluster.name, state, collected_at, sentence, is_running)
+    return DataStrip(cluster.pk, cluster.name, state, read.collected_at, sentence, read.is_running)
 
 
 def _judge(
-    cluster: Cluster, rows: list[KindSnapshot], collected_at: datetime | None, *, now: datetime
+    cluster: Cluster, broken: list[KindSnapshot], collected_at: datetime | None, *, now: datetime
 ) -> tuple[StripState, str]:
     if cluster.contact_state not in {"ok", "unknown"}:
         return StripState.BROKEN, cluster.contact_message or "The last contact failed."
     if collected_at is None:
         return StripState.NEVER, "Every verdict is unknown until the first collection."
-    broken = [row for row in rows if snapshot_state(row, now=now) is SnapshotState.FAILED]
     if broken:
         names = ", ".join(row.kind for row in broken[:3])
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""

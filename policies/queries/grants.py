@@ -11,7 +11,9 @@ from django.db.models import Q, QuerySet
 from policies.domain.authority import Actor, Grant, Place, Role, Scope
 from policies.models import Cluster, ObservedNamespace
 from policies.models import Grant as GrantRow
+from policies.queries.candidates import candidates
 
+PAGE_SIZE = 20
 NAMESPACES_SHOWN = 12
 MEMBERS_SHOWN = 8
 ADMINS_SHOWN = 8
@@ -46,6 +48,18 @@ class HolderCard:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderPage:
+    """One page of those who have a grant."""
+
+    cards: tuple[HolderCard, ...]
+    people_count: int
+    """Of all of them, like `group_count`."""
+    group_count: int
+    page: int
+    page_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """What a scope reaches now, as it was collected last."""
 
@@ -69,12 +83,31 @@ def grants_of(user: User) -> tuple[GrantLine, ...]:
     return tuple(sorted(lines, key=lambda line: (line.through, str(line.scope), line.role)))
 
 
-def holders() -> tuple[HolderCard, ...]:
-    """List everybody who has a grant, people first, in a fixed number of queries. For those who may give roles."""
+def holders(wanted: int = 1) -> HolderPage:
+    """List a page of those who have a grant, people first, in a fixed number of queries. For those who may give roles."""
+    names = _holder_names()
+    pages = max(1, -(-len(names) // PAGE_SIZE))
+    page = min(max(1, wanted), pages)
+    shown = names[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    cards = _cards(
+        [name for is_group, name in shown if not is_group],
+        [name for is_group, name in shown if is_group],
+    )
+    people = sum(not is_group for is_group, _ in names)
+    return HolderPage(cards, people, len(names) - people, page, pages)
+
+
+def _holder_names() -> list[tuple[bool, str]]:
+    """Name everybody who has a grant, people first: whether it is a group, and its name."""
+    pairs = GrantRow.objects.order_by().values_list("user__username", "group__name").distinct()
+    return sorted((person is None, group or person) for person, group in pairs)
+
+
+def _cards(people_named: list[str], groups_named: list[str]) -> tuple[HolderCard, ...]:
     lines: dict[tuple[bool, str], list[GrantLine]] = defaultdict(list)
     people: dict[str, User] = {}
     groups: dict[str, Group] = {}
-    for row in _rows():
+    for row in _rows().filter(Q(user__username__in=people_named) | Q(group__name__in=groups_named)):
         if row.user:
             people[row.user.get_username()] = row.user
             lines[False, row.user.get_username()].append(_line(row))
@@ -96,7 +129,8 @@ def holders() -> tuple[HolderCard, ...]:
 
 
 def _members(groups: Iterable[Group]) -> Mapping[str, tuple[str, ...]]:
-    pairs = User.objects.filter(groups__in=list(groups), is_active=True)
+    # Asked on a page without groups, too: no page takes another number of queries.
+    pairs = User.objects.filter(groups__in=[0, *(g.pk for g in groups)], is_active=True)
     found: dict[str, list[str]] = defaultdict(list)
     for group, name in pairs.order_by("username").values_list("groups__name", "username"):
         found[group].append(name)
@@ -133,8 +167,7 @@ def reached_by(scope: Scope) -> Reached:
         count = ObservedNamespace.objects.filter(cluster__name__in=names).count()
         return Reached(scope, (), count, names)
     rows = ObservedNamespace.objects.filter(cluster__name__in=names)
-    if scope.namespace:
-        rows = rows.filter(name=scope.namespace)
+    rows = rows.filter(candidates(scope))
     found = [
         (cluster, name)
         for cluster, name, labels in rows.order_by("cluster__name", "name").values_list(

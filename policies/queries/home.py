@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q
 
 from policies.domain.lifecycle import ACTIVE_ROLLOUT_STATUSES, FlipStatus
-from policies.models import Cluster, Stage, Variant
-from policies.queries.evidence import load_evidence
+from policies.models import Cluster, Stage
+from policies.queries.drift import drifted_variants
 from policies.queries.flips import FlipRow, closing_message, flip_rows, related
 from policies.queries.freshness import StripState, data_strips
 from policies.queries.reach import Reach
@@ -16,6 +16,9 @@ from policies.queries.trail import recent_decisions
 from policies.queries.trail_events import Event
 
 RECENT_EVENTS = 8
+SHARES_SHOWN = 12
+FLIPS_SHOWN = 8
+WRONG_SHOWN = 20
 FAILURES_SHOWN_FOR = timedelta(days=7)
 
 
@@ -54,12 +57,18 @@ class HomePage:
 
     total: Share
     shares: tuple[Share, ...]
+    """Of the variants with the most namespaces left to enforce, by cluster and name."""
+    share_count: int
+    """Of all variants."""
     waiting: tuple[FlipRow, ...]
-    """Flips that somebody has to decide on, the longest waiting first."""
+    """The first flips that somebody has to decide on, the longest waiting first."""
+    waiting_count: int
     mine: tuple[FlipRow, ...]
     """Flips of this user that ended without proof and could be planned again."""
     moving: tuple[FlipRow, ...]
+    moving_count: int
     wrong: tuple[Wrong, ...]
+    wrong_count: int
     recent: tuple[Event, ...]
     cluster_count: int
     newest_at: datetime | None
@@ -69,8 +78,7 @@ class HomePage:
 def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
     """Load the first page in a fixed number of queries; each number counts what is seen."""
     clusters = list(reach.clusters())
-    variants = list(reach.variants().order_by("cluster__name", "name"))
-    shares = _shares(variants, reach)
+    shares = _shares(reach)
     flips = related(reach.flips())
     since = now - FAILURES_SHOWN_FOR
     mine = flips.filter(
@@ -78,8 +86,17 @@ def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
         status__in=[FlipStatus.STALE, FlipStatus.DECLINED, FlipStatus.LAPSED],
         closed_at__gte=since,
     )
+    waiting = flips.filter(status=FlipStatus.REQUESTED)
+    moving = flips.filter(
+        Q(rollout__status__in=ACTIVE_ROLLOUT_STATUSES) | Q(status=FlipStatus.APPROVED)
+    )
     strips = data_strips(clusters, now=now)
     times = [s.collected_at for s in strips.values() if s.collected_at]
+    wrong = (
+        *(w for c in clusters for w in _wrong_with_cluster(c, strips[c.pk].state, now=now)),
+        *_drifted(reach),
+        *_failed(since, reach),
+    )
     return HomePage(
         total=Share(
             0,
@@ -88,19 +105,15 @@ def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
             sum(s.enforced_count for s in shares),
             sum(s.namespace_count for s in shares),
         ),
-        shares=shares,
-        waiting=flip_rows(flips.filter(status=FlipStatus.REQUESTED).order_by("requested_at")),
+        shares=_furthest_from_done(shares),
+        share_count=len(shares),
+        waiting=flip_rows(waiting.order_by("requested_at")[:FLIPS_SHOWN]),
+        waiting_count=waiting.count(),
         mine=flip_rows(mine.order_by("-closed_at")[:5]),
-        moving=flip_rows(
-            flips.filter(
-                Q(rollout__status__in=ACTIVE_ROLLOUT_STATUSES) | Q(status=FlipStatus.APPROVED)
-            ).order_by("requested_at")
-        ),
-        wrong=(
-            *(w for c in clusters for w in _wrong_with_cluster(c, strips[c.pk].state, now=now)),
-            *_drifted(variants),
-            *_failed(since, reach),
-        ),
+        moving=flip_rows(moving.order_by("requested_at")[:FLIPS_SHOWN]),
+        moving_count=moving.count(),
+        wrong=wrong[:WRONG_SHOWN],
+        wrong_count=len(wrong),
         recent=recent_decisions(RECENT_EVENTS, reach=reach),
         cluster_count=len(clusters),
         newest_at=max(times, default=None),
@@ -108,7 +121,15 @@ def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
     )
 
 
-def _shares(variants: list[Variant], reach: Reach) -> tuple[Share, ...]:
+def _furthest_from_done(shares: tuple[Share, ...]) -> tuple[Share, ...]:
+    """Choose the variants with the most namespaces left; they stay in their order."""
+    chosen = sorted(shares, key=lambda s: s.enforced_count - s.namespace_count)[:SHARES_SHOWN]
+    ids = {share.variant_id for share in chosen}
+    return tuple(share for share in shares if share.variant_id in ids)
+
+
+def _shares(reach: Reach) -> tuple[Share, ...]:
+    """Say of every variant in view how far it has come, by cluster and name."""
     judged = reach.namespaces().filter(is_system=False)
     spaces = Counter(dict(judged.values_list("cluster_id").annotate(n=Count("pk"))))
     enforced = Counter(
@@ -120,8 +141,12 @@ def _shares(variants: list[Variant], reach: Reach) -> tuple[Share, ...]:
             .annotate(n=Count("pk"))
         )
     )
+    variants = reach.variants().order_by("cluster__name", "name")
     return tuple(
-        Share(v.pk, v.name, v.cluster.name, enforced[v.pk], spaces[v.cluster_id]) for v in variants
+        Share(pk, name, cluster, enforced[pk], spaces[cluster_id])
+        for pk, name, cluster, cluster_id in variants.values_list(
+            "pk", "name", "cluster__name", "cluster_id"
+        )
     )
 
 
@@ -147,20 +172,16 @@ _DATA_SENTENCES = {
 }
 
 
-def _drifted(variants: list[Variant]) -> tuple[Wrong, ...]:
-    if not variants:
-        return ()
-    policies = load_evidence(variants=variants, namespaces=()).policies
+def _drifted(reach: Reach) -> tuple[Wrong, ...]:
     return tuple(
         Wrong(
             "drift",
-            f"{v.name} on {v.cluster.name}",
+            f"{each.variant} on {each.cluster}",
             "The policy on the cluster is not the one that secprof wrote.",
-            policies[v.pk].changed_at,
-            str(v.pk),
+            each.changed_at,
+            str(each.variant_id),
         )
-        for v in variants
-        if policies[v.pk].drifted
+        for each in drifted_variants(reach=reach)
     )
 
 

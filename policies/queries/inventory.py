@@ -181,10 +181,14 @@ def _statuses(cluster: Cluster) -> dict[tuple[Mechanism, str, str], dict[str, st
     rows = ObservedProfileStatus.objects.filter(cluster=cluster).values_list(
         "mechanism", "namespace", "profile", "node", "state"
     )
-    statuses: dict[tuple[Mechanism, str, str], dict[str, str]] = defaultdict(dict)
+    # As many rows as there are nodes times profiles: words become what they mean once a profile.
+    statuses: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
     for mechanism, namespace, profile, node, state in rows.iterator(chunk_size=5000):
-        statuses[Mechanism(mechanism), namespace, profile][node] = state
-    return dict(statuses)
+        statuses[mechanism, namespace, profile][node] = state
+    return {
+        (Mechanism(mechanism), namespace, profile): nodes
+        for (mechanism, namespace, profile), nodes in statuses.items()
+    }
 
 
 def _pools(cluster: Cluster) -> tuple[Pool, ...]:

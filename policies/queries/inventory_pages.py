@@ -19,18 +19,21 @@ from policies.domain.inventory import (
     Node,
     OperatorProfile,
     Outcome,
-    Placement,
     Pool,
     Reference,
-    Verdict,
     pool_of,
-    read_placement,
 )
 from policies.domain.inventory.declared import declared_values, on_pool
 from policies.domain.inventory.operator import value_of
 from policies.domain.inventory.verdicts import WORST_FIRST
-from policies.models import Cluster, DeclaredPool, DeclaredProfile, ReferencedProfile
+from policies.models import Cluster, DeclaredPool, DeclaredProfile
 from policies.queries.inventory import KindState, build_inventory, kind_states
+from policies.queries.inventory_references import (
+    ReferenceRow,
+    fits,
+    judged_references,
+    with_users,
+)
 from policies.queries.reach import Reach
 
 NODES_AS_COLUMNS = 8
@@ -73,25 +76,6 @@ class ProfileRow:
     mode: str
     is_declared: bool
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """One workload that names a profile."""
-
-    kind: str
-    namespace: str
-    name: str
-    containers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceRow:
-    """One profile that workloads name, with the verdict for these workloads."""
-
-    reference: Reference
-    verdict: Verdict
-    users: tuple[User, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +157,26 @@ class PoolNodes:
     page_count: int
 
 
+Loaded = tuple[dict[Resource, KindState], Inventory]
+"""What a page and its panel are both drawn from."""
+
+
+def load(cluster: Cluster, *, now: datetime) -> Loaded:
+    """Load what is known of a cluster's kinds and its inventory."""
+    states = kind_states(cluster, now=now)
+    return states, build_inventory(cluster, states)
+
+
 def load_page(
-    cluster: Cluster, *, reach: Reach, text: str, page: int, now: datetime
+    cluster: Cluster, loaded: Loaded, *, reach: Reach, text: str, page: int, now: datetime
 ) -> InventoryPage:
     """Load the page of one cluster, in a fixed number of queries; `text` narrows it by a profile's name."""
-    states = kind_states(cluster, now=now)
-    inventory = build_inventory(cluster, states)
+    states, inventory = loaded
     lookup = Lookup(inventory, now)
     columns, is_by_node = _columns(inventory)
-    references = tuple(r for r in _references(cluster, lookup, reach) if _fits(r.reference, text))
+    references = judged_references(cluster, lookup, reach, text)
     seen = (one for one in _known(inventory) if _is_seen(one, cluster, reach))
-    known = [one for one in seen if _fits(one.reference, text)]
+    known = [one for one in seen if fits(one.reference, text)]
     page_count = max(1, ceil(len(references) / PAGE_SIZE))
     shown = min(max(1, page), page_count)
     return InventoryPage(
@@ -193,8 +186,10 @@ def load_page(
         is_by_node=is_by_node,
         rows=tuple(_row(lookup, columns, one) for one in known[:PAGE_SIZE]),
         known_count=len(known),
-        references=references[(shown - 1) * PAGE_SIZE : shown * PAGE_SIZE],
-        outcomes=Counter(row.verdict.outcome for row in references),
+        references=with_users(
+            references[(shown - 1) * PAGE_SIZE : shown * PAGE_SIZE], cluster, reach
+        ),
+        outcomes=Counter(row.verdict.outcome for row, _ in references),
         page=shown,
         page_count=page_count,
         cards=_cards(cluster, inventory),
@@ -203,13 +198,20 @@ def load_page(
 
 
 def load_pool_nodes(
-    cluster: Cluster, reference: Reference, pool: str, *, reach: Reach, page: int, now: datetime
+    cluster: Cluster,
+    loaded: Loaded,
+    reference: Reference,
+    pool: str,
+    *,
+    reach: Reach,
+    page: int,
+    now: datetime,
 ) -> PoolNodes:
     """Load the nodes of one pool with what each has of one profile, a page of them, worst first.
 
     A profile that is not seen is as one that does not exist.
     """
-    inventory = _narrowed(build_inventory(cluster, kind_states(cluster, now=now)), cluster, reach)
+    inventory = _narrowed(loaded[1], cluster, reach)
     lookup = Lookup(inventory, now)
     lines = sorted(
         (
@@ -278,10 +280,6 @@ def _narrowed(inventory: Inventory, cluster: Cluster, reach: Reach) -> Inventory
     return replace(inventory, observed=replace(observed, profiles=tuple(seen)))
 
 
-def _fits(reference: Reference, text: str) -> bool:
-    return text.casefold() in reference.value.casefold()
-
-
 def _row(lookup: Lookup, columns: tuple[Column, ...], known: _Known) -> ProfileRow:
     profile = known.profile
     return ProfileRow(
@@ -309,37 +307,6 @@ def _cell(lookup: Lookup, reference: Reference, column: Column) -> Cell:
     concerned = [outcome for outcome in WORST_FIRST if counts[outcome]]
     worst = concerned[0]
     return Cell(column.name, worst, "", counts[worst], len(found))
-
-
-# What workloads name
-
-
-def _references(cluster: Cluster, lookup: Lookup, reach: Reach) -> tuple[ReferenceRow, ...]:
-    rows = ReferencedProfile.objects.filter(reach.in_namespaces(), cluster=cluster).order_by(
-        "namespace", "kind", "workload", "container"
-    )
-    verdicts: dict[tuple[Reference, Placement], Verdict] = {}
-    users: dict[tuple[Reference, Verdict], dict[tuple[str, str, str], list[str]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in rows.iterator(chunk_size=2000):
-        reference = Reference(Mechanism(row.mechanism), row.value)
-        placement = read_placement(row.placement)
-        key = (reference, placement)
-        if key not in verdicts:
-            verdicts[key] = lookup.verdict(reference, placement)
-        containers = users[reference, verdicts[key]][row.kind, row.namespace, row.workload]
-        if row.container not in containers:
-            containers.append(row.container)
-    found = (
-        ReferenceRow(reference, verdict, tuple(_user(*key, names) for key, names in who.items()))
-        for (reference, verdict), who in users.items()
-    )
-    return tuple(sorted(found, key=lambda r: (WORST_FIRST.index(r.verdict.outcome), r.reference)))
-
-
-def _user(kind: str, namespace: str, name: str, containers: list[str]) -> User:
-    return User(kind, namespace, name, tuple(containers))
 
 
 # What is declared

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
+
 from policies.domain.authority import Place
-from policies.domain.readiness import NamespaceVerdict, Verdict
+from policies.domain.library import Target
+from policies.domain.readiness import Barred, Verdict
 from policies.models import Cluster, ObservedNamespace, Variant
 from policies.queries.cells import Cell, CellState, Situation, load_situation
+from policies.queries.evidence import Evidence, barred_by, load_evidence
 from policies.queries.reach import Reach
-from policies.queries.verdicts import verdicts
 
 PAGE_SIZE = 50
 
@@ -73,93 +76,118 @@ class Matrix:
     page_count: int
     teams: tuple[str, ...]
 
+    def cell(self, variant_id: int, namespace: str) -> Cell | None:
+        """Find one cell; None where it is not on this page."""
+        here = (row for row in self.rows if row.namespace == namespace)
+        return next((c for row in here for c in row.cells if c.variant_id == variant_id), None)
+
+
+def load_cell(variant: Variant, space: ObservedNamespace, *, reach: Reach, now: datetime) -> Cell:
+    """Load one cell by itself, in a fixed number of queries; its namespace must be seen."""
+    evidence = load_evidence(variants=[variant], namespaces=[space.name])
+    situation = load_situation([variant], reach=reach, namespaces=[space.name])
+    verdict = evidence.assess(variant.pk, space.name, now=now)
+    return situation.cell(variant.pk, verdict, is_system=space.is_system)
+
 
 def load_matrix(cluster: Cluster, wanted: MatrixFilter, *, reach: Reach, now: datetime) -> Matrix:
-    """Load one page of the matrix, in a fixed number of queries."""
+    """Load one page of the matrix, in a fixed number of queries.
+
+    Only a filter by verdict or stage looks at more namespaces than are shown: at those of this cluster.
+    """
     variants = list(
         Variant.objects.filter(cluster=cluster).select_related("cluster").order_by("name")
     )
-    everything = list(reach.namespaces().filter(cluster=cluster).order_by("name"))
-    chosen = [space for space in everything if _lets_through(wanted, space)]
-    if wanted.verdict or wanted.stage:
-        rows = _rows(chosen, variants, reach=reach, now=now, are_all=True)
-        rows = [row for row in rows if any(_matches(wanted, cell) for cell in row.cells)]
-        total = len(rows)
-        page, pages = _paged(total, wanted.page)
-        shown = rows[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    else:
-        total = len(chosen)
-        page, pages = _paged(total, wanted.page)
-        part = chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-        shown = _rows(part, variants, reach=reach, now=now)
-    installed = None
-    if not shown:
-        installed = load_situation(variants, reach=reach, namespaces=()).installed
+    seen = reach.namespaces().filter(cluster=cluster)
+    chosen = seen.filter(_lets_through(wanted)).order_by("name")
+    evidence = situation = None
+    if wanted.stage or wanted.verdict:
+        situation = load_situation(variants, reach=reach)
+        evidence = load_evidence(variants=variants) if wanted.verdict else None
+        cells = _Cells(wanted, variants, situation, evidence, now)
+        named = chosen.values_list("name", "is_system", "not_enforceable", "not_enforceable_since")
+        fitting = [
+            name
+            for name, is_system, obstacles, since in named
+            if cells.fit(name, is_system=is_system, barred=barred_by(obstacles, since))
+        ]
+        chosen = chosen.filter(name__in=fitting)
+    total = chosen.count()
+    pages = max(1, -(-total // PAGE_SIZE))
+    page = min(max(1, wanted.page), pages)
+    shown = list(chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
+    names = [space.name for space in shown]
+    situation = situation or load_situation(variants, reach=reach, namespaces=names)
+    evidence = evidence or load_evidence(variants=variants, namespaces=names)
+    teams = seen.exclude(team="").order_by("team").values_list("team", flat=True).distinct()
     return Matrix(
-        columns=_columns(variants, shown, installed),
-        rows=tuple(shown),
+        columns=tuple(
+            Column(v.pk, v.name, v.target, v.pk in situation.installed) for v in variants
+        ),
+        rows=tuple(_row(space, variants, evidence, situation, now) for space in shown),
         total_count=total,
-        namespace_count=len(everything),
+        namespace_count=seen.count(),
         page=page,
         page_count=pages,
-        teams=tuple(sorted({space.team for space in everything if space.team})),
+        teams=tuple(teams),
     )
 
 
-def _paged(total: int, wanted: int) -> tuple[int, int]:
-    pages = max(1, -(-total // PAGE_SIZE))
-    return min(max(1, wanted), pages), pages
+def _lets_through(wanted: MatrixFilter) -> Q:
+    asked = Q() if wanted.with_system else Q(is_system=False)
+    if wanted.team:
+        asked &= Q(team=wanted.team)
+    return asked & Q(name__contains=wanted.text.lower()) if wanted.text else asked
 
 
-def _lets_through(wanted: MatrixFilter, space: ObservedNamespace) -> bool:
-    if space.is_system and not wanted.with_system:
-        return False
-    if wanted.team and space.team != wanted.team:
-        return False
-    return wanted.text.lower() in space.name
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Finds the namespaces that have a cell of the stage and the verdict that are wanted."""
 
+    wanted: MatrixFilter
+    variants: Sequence[Variant]
+    situation: Situation
+    evidence: Evidence | None
+    """None where no verdict is asked for: none is drawn then."""
+    now: datetime
 
-def _matches(wanted: MatrixFilter, cell: Cell) -> bool:
-    if wanted.stage and cell.state not in _STAGES.get(wanted.stage, frozenset()):
-        return False
-    if not wanted.verdict:
-        return True
-    # What is enforced already waits for no verdict.
-    return cell.verdict.verdict == wanted.verdict and (
-        bool(wanted.stage) or cell.state in _STAGES["audit"]
-    )
+    def fit(self, name: str, *, is_system: bool, barred: Barred | None) -> bool:
+        """Say whether a namespace has such a cell."""
+        return any(
+            # Behind a native policy there is no engine.
+            self._fits(v.pk, name, is_system, None if v.target == Target.NATIVE else barred)
+            for v in self.variants
+        )
 
-
-def _rows(
-    spaces: Sequence[ObservedNamespace],
-    variants: Sequence[Variant],
-    *,
-    reach: Reach,
-    now: datetime,
-    are_all: bool = False,
-) -> list[Row]:
-    names = None if are_all else [space.name for space in spaces]
-    judged = verdicts(variants=variants, reach=reach, now=now, namespaces=names)
-    situation = load_situation(variants, reach=reach, namespaces=names)
-    return [_row(space, variants, judged, situation) for space in spaces]
+    def _fits(
+        self,
+        variant_id: int,
+        name: str,
+        is_system: bool,  # noqa: FBT001 - as `fit` has them
+        barred: Barred | None,
+    ) -> bool:
+        state = self.situation.decided(variant_id, name, is_system=is_system, barred=barred)
+        if self.wanted.stage:
+            is_there = (state or CellState.UNKNOWN) in _STAGES[self.wanted.stage]
+        else:
+            # What is enforced already waits for no verdict.
+            is_there = state is None
+        if self.evidence is None or not is_there:
+            return is_there
+        verdict = self.evidence.assess(variant_id, name, now=self.now).verdict
+        return verdict == self.wanted.verdict
 
 
 def _row(
     space: ObservedNamespace,
     variants: Sequence[Variant],
-    judged: dict[tuple[int, str], NamespaceVerdict],
+    evidence: Evidence,
     situation: Situation,
+    now: datetime,
 ) -> Row:
     cells = (
-        situation.cell(v.pk, judged[v.pk, space.name], is_system=space.is_system) for v in variants
+        situation.cell(v.pk, evidence.assess(v.pk, space.name, now=now), is_system=space.is_system)
+        for v in variants
     )
     place = Place(variants[0].cluster.name if variants else "", space.name, space.labels)
     return Row(space.name, space.team, space.is_system, space.is_terminating, tuple(cells), place)
-
-
-def _columns(
-    variants: Sequence[Variant], rows: Sequence[Row], installed: frozenset[int] | None
-) -> tuple[Column, ...]:
-    if installed is None:
-        installed = frozenset(c.variant_id for c in rows[0].cells if c.is_installed)
-    return tuple(Column(v.pk, v.name, v.target, v.pk in installed) for v in variants)

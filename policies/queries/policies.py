@@ -26,7 +26,7 @@ from policies.queries.evidence import SOURCE
 from policies.queries.reach import Reach
 from policies.queries.trends import PolicyChoice
 
-PAGE_SIZE = 50
+PAGE_SIZE = 30
 OURS, OTHERS = "secprof", "others"
 INCONSISTENT = "inconsistent"
 

@@ -12,7 +12,8 @@ from policies.domain.posture import Grade, Weakness
 from policies.models import Cluster, ObservedWorkload, Variant
 from policies.queries.reach import Reach
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
+MOST_COUNTED = 1000
 CONTROLS = tuple(control.value for control in Control)
 WEAKNESSES = tuple(weakness.value for weakness in Weakness)
 GRADES = tuple(grade.value for grade in Grade)
@@ -88,6 +89,8 @@ class PosturePage:
 
     workloads: tuple[WorkloadPosture, ...]
     total_count: int
+    has_more: bool
+    """More workloads fit than were counted."""
     page: int
     page_count: int
     teams: tuple[str, ...]
@@ -102,7 +105,10 @@ def load_posture(cluster: Cluster, wanted: PostureFilter, *, reach: Reach) -> Po
         reach.namespaces().filter(cluster=cluster).order_by("name").values_list("name", "team")
     )
     rows = _matching(cluster, wanted, spaces).filter(reach.in_namespaces())
-    total = rows.count()
+    # What a filter finds in the text of a workload is counted up to a limit: there is no index to count by.
+    is_text = bool(wanted.control or wanted.grade or wanted.weakness)
+    found = rows[: MOST_COUNTED + 1].count() if is_text else rows.count()
+    total = min(found, MOST_COUNTED) if is_text else found
     pages = max(1, -(-total // PAGE_SIZE))
     page = min(max(1, wanted.page), pages)
     ordered = rows.order_by("namespace", "top_kind", "top_name", "kind", "name")
@@ -111,6 +117,7 @@ def load_posture(cluster: Cluster, wanted: PostureFilter, *, reach: Reach) -> Po
     return PosturePage(
         workloads=tuple(_workload(row, spaces.get(row.namespace, "")) for row in shown),
         total_count=total,
+        has_more=found > total,
         page=page,
         page_count=pages,
         teams=tuple(sorted({team for team in spaces.values() if team})),
@@ -129,8 +136,10 @@ def _matching(
         rows = rows.filter(namespace__in=[n for n, team in spaces.items() if team == wanted.team])
     # As text: SQLite cannot look into a list of JSON.
     if wanted.control:
-        rows = rows.alias(found=Cast("findings", TextField())).filter(
-            _member("found", "control", wanted.control)
+        rows = (
+            rows.filter(finding_count__gt=0)
+            .alias(found=Cast("findings", TextField()))
+            .filter(_member("found", "control", wanted.control))
         )
     if wanted.grade:
         rows = rows.alias(held=Cast("containers", TextField())).filter(

@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Coalesce
 
 from policies.domain.authority import ALLOWED, Act, Actor, Place, Scope
 from policies.models import AuditEvent, Cluster, Flip, ObservedNamespace, Variant
+from policies.queries.candidates import candidates
 from policies.queries.within import AllAmong, Among
 
 NOT_ONE = Q(pk__in=())
@@ -165,7 +166,7 @@ def _candidates(
     asked = Q()
     for scope in scopes:
         condition = Q(cluster_id=ids.get(scope.cluster, 0)) if scope.cluster else Q(pk__gt=0)
-        asked |= condition & (Q(name=scope.namespace) if scope.namespace else Q())
+        asked |= condition & candidates(scope)
     if not asked:
         return ()
     rows = ObservedNamespace.objects.filter(asked).exclude(cluster_id__in=whole)

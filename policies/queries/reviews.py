@@ -1,7 +1,7 @@
 """The review of one namespace for one variant: each workload, and what report, posture and rehearsal say of it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,8 @@ from policies.queries.verdicts import verdicts
 Key = tuple[str, str]
 """Kind and name of a top-level workload."""
 
+PAGE_SIZE = 25
+"""Workloads that fail, and as many that pass."""
 FAILING = ("fail", "error", "warn", "skip")
 """Outcomes of results, the worst first."""
 
@@ -54,12 +56,13 @@ class ReviewedWorkload:
     is_suspended: bool
     helm_release: str
     faults: tuple[Fault, ...]
-    declared: tuple[str, ...]
-    """What its containers get, one phrase each."""
     report: Opinion
     posture: Opinion
     rehearsal: Opinion
-    patch: str
+    declared: tuple[str, ...] = ()
+    """What its containers get, one phrase each; only where it is shown."""
+    patch: str = ""
+    """Only where it is shown, like `declared`."""
 
     @property
     def would_fail(self) -> bool:
@@ -90,35 +93,69 @@ class Review:
     namespace: str
     team: str
     failing: tuple[ReviewedWorkload, ...]
+    """All of them: the exempt ones last."""
     passing: tuple[ReviewedWorkload, ...]
+    shown_failing: tuple[ReviewedWorkload, ...]
+    """Those of this page, with what they get and the patch."""
+    shown_passing: tuple[ReviewedWorkload, ...]
+    page: int
+    page_count: int
     rehearsal: RehearsalLine | None
 
 
 def load_review(
-    variant: Variant, namespace: ObservedNamespace, *, reach: Reach, now: datetime
+    variant: Variant,
+    namespace: ObservedNamespace,
+    *,
+    reach: Reach,
+    now: datetime,
+    page: int = 1,
+    exempt: Collection[Key] = (),
 ) -> Review:
-    """Load the review of one namespace, which must be seen, in a fixed number of queries."""
+    """Load one page of the review of one namespace, which must be seen, in a fixed number of queries.
+
+    `exempt` names the workloads that an exception in force exempts.
+    """
     judged = verdicts(variants=[variant], reach=reach, now=now, namespaces=[namespace.name])
     situation = load_situation([variant], reach=reach, namespaces=[namespace.name])
     verdict = judged[variant.pk, namespace.name]
-    workloads = reviewed_workloads(variant, namespace.name)
+    judge = written_judges([variant])[variant.pk]
+    workloads = _reviewed_by(judge, variant, namespace.name)
+    failing = sorted(
+        (w for w in workloads if w.would_fail), key=lambda w: (w.kind, w.name) in exempt
+    )
+    passing = [w for w in workloads if not w.would_fail]
+    pages = max(1, -(-max(len(failing), len(passing)) // PAGE_SIZE))
+    page = min(max(1, page), pages)
+    part = slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE)
+    shown = _with_texts([*failing[part], *passing[part]], judge, variant, namespace.name)
     return Review(
         cell=situation.cell(variant.pk, verdict, is_system=namespace.is_system),
         namespace=namespace.name,
         team=namespace.team,
-        failing=tuple(w for w in workloads if w.would_fail),
-        passing=tuple(w for w in workloads if not w.would_fail),
+        failing=tuple(failing),
+        passing=tuple(passing),
+        shown_failing=tuple(w for w in shown if w.would_fail),
+        shown_passing=tuple(w for w in shown if not w.would_fail),
+        page=page,
+        page_count=pages,
         rehearsal=_newest_rehearsal(variant, namespace.name),
     )
 
 
 def reviewed_workloads(variant: Variant, namespace: str) -> list[ReviewedWorkload]:
     """List the top-level workloads of a namespace with the three opinions on each, by kind and name."""
-    judge = written_judges([variant])[variant.pk]
+    return _reviewed_by(written_judges([variant])[variant.pk], variant, namespace)
+
+
+def _reviewed_by(judge: Judge, variant: Variant, namespace: str) -> list[ReviewedWorkload]:
     rows: dict[Key, list[ObservedWorkload]] = {}
-    for row in ObservedWorkload.objects.filter(
-        cluster_id=variant.cluster_id, namespace=namespace
-    ).order_by("top_kind", "top_name", "kind", "name"):
+    # The large columns are read of those that are shown alone.
+    for row in (
+        ObservedWorkload.objects.filter(cluster_id=variant.cluster_id, namespace=namespace)
+        .defer("containers", "hardening", "patches")
+        .order_by("top_kind", "top_name", "kind", "name")
+    ):
         rows.setdefault((row.top_kind, row.top_name), []).append(row)
     reports = _reports(variant, namespace)
     rehearsed = _rehearsed(variant, namespace)
@@ -187,11 +224,31 @@ def _reviewed(
         is_suspended=top.is_suspended if top else False,
         helm_release=top.helm_release if top else "",
         faults=faults,
-        declared=tuple(_declared(c, judge) for c in top.containers) if top else (),
         report=report or Opinion("quiet"),
         posture=_posture(members, faults, judge),
         rehearsal=rehearsed or Opinion("none"),
-        patch=patch_of(top.patches, judge) if top else "",
+    )
+
+
+def _with_texts(
+    workloads: Sequence[ReviewedWorkload], judge: Judge, variant: Variant, namespace: str
+) -> tuple[ReviewedWorkload, ...]:
+    """Add what the containers get, and the patch."""
+    rows = ObservedWorkload.objects.filter(
+        cluster_id=variant.cluster_id,
+        namespace=namespace,
+        name__in=[workload.name for workload in workloads],
+    ).only("kind", "name", "containers", "patches")
+    tops = {(row.kind, row.name): row for row in rows}
+    return tuple(
+        replace(
+            workload,
+            declared=tuple(_declared(c, judge) for c in top.containers),
+            patch=patch_of(top.patches, judge),
+        )
+        if (top := tops.get((workload.kind, workload.name)))
+        else workload
+        for workload in workloads
     )
 
 

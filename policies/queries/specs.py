@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db.models import Max, Q
+from django.db.models import Max, QuerySet
 
 from policies.domain.judges import Judge, judge_of
 from policies.domain.library import BINDING_KIND, Target, VariantSpec
@@ -32,7 +32,8 @@ def spec_of(variant: Variant) -> VariantSpec:
 def seen_parameters(parameters: Parameters, *, cluster_id: int, reach: Reach) -> Parameters:
     """Leave out the excluded namespaces that are out of reach."""
     excluded = parameters.excluded_namespaces
-    return replace(parameters, excluded_namespaces=reach.seen(cluster_id, excluded))
+    seen = reach.seen(cluster_id, excluded)
+    return parameters if seen == excluded else replace(parameters, excluded_namespaces=seen)
 
 
 def seen_spec(spec: VariantSpec, *, cluster_id: int, reach: Reach) -> VariantSpec:
@@ -58,6 +59,12 @@ def _spec(variant: Variant, wanted: Variant | VariantRevision) -> VariantSpec:
 
 def current_revisions(variants: Sequence[Variant]) -> dict[int, DesiredRevision]:
     """Find the revision that was last written, or begun to be written, for each variant, with what it came from."""
+    found = last_written(variants).select_related("compiled_from")
+    return {r.variant_id: r for r in found}
+
+
+def last_written(variants: Sequence[Variant] | QuerySet[Variant]) -> QuerySet[DesiredRevision]:
+    """Give the revision that was last written, or begun to be written, of each variant that has one."""
     written = (
         RolloutStep.objects.filter(
             rollout__variant__in=variants,
@@ -65,16 +72,10 @@ def current_revisions(variants: Sequence[Variant]) -> dict[int, DesiredRevision]
             status__in=[StepStatus.RUNNING, StepStatus.DONE],
         )
         .values("rollout__variant_id")
-        .annotate(number=Max("rollout__revision__number"))
+        # A variant's revisions are made one after the other, so the highest id has the highest number.
+        .annotate(latest=Max("rollout__revision_id"))
     )
-    latest = {row["rollout__variant_id"]: row["number"] for row in written}
-    if not latest:
-        return {}
-    match = Q()
-    for variant_id, number in latest.items():
-        match |= Q(variant_id=variant_id, number=number)
-    found = DesiredRevision.objects.filter(match).select_related("compiled_from")
-    return {r.variant_id: r for r in found}
+    return DesiredRevision.objects.filter(pk__in=written.values("latest"))
 
 
 def last_rewritten(variants: Sequence[Variant]) -> dict[int, datetime]:

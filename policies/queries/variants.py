@@ -20,9 +20,10 @@ from policies.models import (
 )
 from policies.queries.flips import FlipRow, flip_rows, related
 from policies.queries.reach import Reach
-from policies.queries.specs import OBJECT_KINDS, current_revisions, seen_parameters
+from policies.queries.specs import OBJECT_KINDS, current_revisions, last_written, seen_parameters
 
 FLIPS_SHOWN = 20
+CLUSTERS_SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class ClusterVariants:
     cluster_id: int
     cluster: str
     rows: tuple[VariantRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantList:
+    """One page of clusters with their variants."""
+
+    groups: tuple[ClusterVariants, ...]
+    clusters: tuple[str, ...]
+    """Names of all that are listed, on every page."""
+    page: int
+    page_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +120,25 @@ class VariantPage:
     """All of the cluster is seen."""
 
 
-def variants_by_cluster(*, reach: Reach, cluster_name: str = "") -> tuple[ClusterVariants, ...]:
-    """List variants, cluster by cluster, in a fixed number of queries."""
+def variants_by_cluster(*, reach: Reach, cluster_name: str = "", page: int = 1) -> VariantList:
+    """List variants, some clusters a page, in a fixed number of queries."""
     clusters = reach.clusters()
     if cluster_name:
         clusters = clusters.filter(name=cluster_name)
-    names = list(clusters.values_list("pk", "name"))
+    everything = list(clusters.values_list("pk", "name"))
+    pages = max(1, -(-len(everything) // CLUSTERS_SHOWN))
+    number = min(max(1, page), pages)
+    names = everything[(number - 1) * CLUSTERS_SHOWN : number * CLUSTERS_SHOWN]
     variants = list(Variant.objects.filter(cluster_id__in=[pk for pk, _ in names]).order_by("name"))
     rows: dict[int, list[VariantRow]] = defaultdict(list)
     for variant, row in zip(variants, _rows(variants, reach), strict=True):
         rows[variant.cluster_id].append(row)
-    return tuple(ClusterVariants(pk, name, tuple(rows[pk])) for pk, name in names)
+    return VariantList(
+        groups=tuple(ClusterVariants(pk, name, tuple(rows[pk])) for pk, name in names),
+        clusters=tuple(name for _, name in everything),
+        page=number,
+        page_count=pages,
+    )
 
 
 def variant_page(variant: Variant, *, reach: Reach) -> VariantPage:
@@ -188,7 +208,11 @@ def _rows(variants: Sequence[Variant], reach: Reach) -> list[VariantRow]:
         cluster_id__in=cluster_ids, variant_name__in=[v.name for v in variants]
     ).values_list("cluster_id", "kind", "variant_name", "name", "digest"):
         observed[cluster_id, target_of.get(kind, kind), owner][name] = digest
-    revisions = current_revisions(variants)
+    written = last_written(variants).select_related("compiled_from")
+    revisions = {
+        r.variant_id: r
+        for r in written.only("variant_id", "number", "digests", "compiled_from__number")
+    }
     return [
         VariantRow(
             id=v.pk,
@@ -214,7 +238,7 @@ def _installed_number(revision: DesiredRevision | None) -> int | None:
 
 
 def _state(digests: dict[str, str], revision: DesiredRevision | None) -> str:
-    wanted = {o["name"]: o["digest"] for o in revision.objects_wanted} if revision else {}
+    wanted = revision.digests if revision else {}
     if digests == wanted:
         return "as-wanted" if wanted else "not-installed"
     return "drift" if digests else "missing"

@@ -1,20 +1,27 @@
 """Template tags that draw: marks, icons, times and sizes. They ask nothing and decide nothing."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from policies.web import words
 from policies.web.marks import mark_of
+from policies.web.presenters.readiness import ShownCell
 
 register = template.Library()
 
 
+# What is drawn from words alone is drawn once: a page of the matrix has a mark in each of its cells.
+
+
 @register.simple_tag
+@lru_cache(maxsize=128)
 def icon(name: str) -> SafeString:
     """Draw a symbol of the sprite, without a name of its own: a word always stands beside it."""
     return format_html(
@@ -26,14 +33,47 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 def mark(family: str, status: str, note: str = "") -> SafeString:
     """Draw a status: shape, word and tone, and a short note behind it."""
+    if not note:
+        return _mark(family, status, mark_safe(""))
+    return _mark(family, status, format_html(' <span class="state-note">{}</span>', note))
+
+
+@lru_cache(maxsize=1024)
+def _mark(family: str, status: str, tail: SafeString) -> SafeString:
     found = mark_of(family, status)
-    tail = format_html(' <span class="state-note">{}</span>', note) if note else mark_safe("")
     return format_html(
         '<span class="state state-{}">{}<span class="state-word">{}</span>{}</span>',
         found.tone,
         icon(found.shape),
         found.word,
         tail,
+    )
+
+
+_CELL = (
+    '<a class="cell"{} data-policy="{}" id="cell-{}-{}" href="{}" hx-get="{}"'
+    ' hx-target="#panel" hx-swap="innerHTML" hx-push-url="true">{}{}</a>'
+)
+_IS_OPEN = mark_safe(' aria-current="true"')
+_IS_WAITING = mark_safe('<span class="cell-waiting">flip asked for</span>')
+_NOTHING = mark_safe("")
+
+
+@register.simple_tag
+def cell_link(cell: ShownCell, back_query: str) -> SafeString:
+    """Draw a cell of the matrix as the link to its panel. In a template it would be most of what the page costs."""
+    address = reverse("policies:cell", args=(cell.variant_id, cell.namespace))
+    panel = f"{address}?{back_query}"
+    return format_html(
+        _CELL,
+        _IS_OPEN if cell.is_open else _NOTHING,
+        cell.variant,
+        cell.variant_id,
+        cell.namespace,
+        panel,
+        panel,
+        mark("cell", cell.state, cell.note),
+        _IS_WAITING if cell.is_waiting else _NOTHING,
     )
 
 

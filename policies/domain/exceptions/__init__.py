@@ -12,6 +12,7 @@ from policies.domain.exceptions.records import (
     ObservedExceptionRecord,
     exception_kind,
     exception_name,
+    kind_for,
 )
 from policies.domain.exceptions.support import Support, agreed_namespace, exception_support
 from policies.domain.identities import Identity, InvalidExemption, identity_of
@@ -37,5 +38,6 @@ __all__ = [
     "exception_support",
     "exempt_pods",
     "identity_of",
+    "kind_for",
     "read_exception",
 ]

@@ -40,7 +40,12 @@ _KINDS = {
 
 def exception_kind(spec: VariantSpec) -> ExceptionKind | None:
     """Say which kind of exception a variant's policies heed; None for native ones, which have conditions instead."""
-    return _KINDS.get(spec.target)
+    return kind_for(spec.target)
+
+
+def kind_for(target: Target) -> ExceptionKind | None:
+    """Say the same of every variant with this target."""
+    return _KINDS.get(target)
 
 
 def exception_name(key: str) -> str:

@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policies.domain.library import VariantSpec
+from policies.domain.library import Target, VariantSpec
+from policies.domain.parameters import Parameters
 from policies.queries.comparison import ComparedVariant
 from policies.web.presenters.variants import asked
+
+COLUMNS_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +47,39 @@ class Comparison:
     """The whole table."""
 
     columns: tuple[Column, ...]
+    """Those of this page."""
+    variant_count: int
+    """Of all that are compared."""
     lines: tuple[Line, ...]
     difference_count: int
+    page: int
+    page_count: int
 
 
-def shown_comparison(variants: Sequence[ComparedVariant]) -> Comparison:
-    """Put variants side by side."""
-    said = [_said(variant.spec) for variant in variants]
+def shown_comparison(variants: Sequence[ComparedVariant], *, page: int = 1) -> Comparison:
+    """Put a page of variants side by side; what differs, differs from what most of all variants have."""
+    # Most variants of a fleet ask the same: it is put into words once.
+    words: dict[tuple[Target, str, Parameters], dict[str, str]] = {}
+    said = []
+    for spec in (variant.spec for variant in variants):
+        key = (spec.target, spec.api_version, spec.parameters)
+        if key not in words:
+            words[key] = _said(spec)
+        said.append(words[key])
     titles = dict.fromkeys(title for values in said for title in values)
-    lines = tuple(_line(title, [values.get(title, "none") for values in said]) for title in titles)
+    pages = max(1, -(-len(variants) // COLUMNS_SHOWN))
+    page = min(max(1, page), pages)
+    part = slice((page - 1) * COLUMNS_SHOWN, page * COLUMNS_SHOWN)
+    lines = tuple(
+        _line(title, [values.get(title, "none") for values in said], part) for title in titles
+    )
     return Comparison(
-        columns=tuple(_column(variant) for variant in variants),
+        columns=tuple(_column(variant) for variant in variants[part]),
+        variant_count=len(variants),
         lines=tuple(sorted(lines, key=lambda line: not line.differs)),
         difference_count=sum(1 for line in lines if line.differs),
+        page=page,
+        page_count=pages,
     )
 
 
@@ -68,10 +91,10 @@ def _said(spec: VariantSpec) -> dict[str, str]:
     }
 
 
-def _line(title: str, texts: list[str]) -> Line:
+def _line(title: str, texts: list[str], part: slice) -> Line:
     usual = Counter(texts).most_common(1)[0][0]
-    values = tuple(Value(text, text != usual) for text in texts)
-    return Line(title, values, any(value.is_odd for value in values))
+    values = tuple(Value(text, text != usual) for text in texts[part])
+    return Line(title, values, any(text != usual for text in texts))
 
 
 def _column(variant: ComparedVariant) -> Column:

@@ -1,6 +1,6 @@
 """The form of an exception in words: the namespace's workloads as a checklist, and what the ticked ones come to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +12,9 @@ from policies.queries.exceptions import ExceptionRow
 from policies.queries.reviews import ReviewedWorkload
 from policies.web.presenters.readiness import workload_meta
 from policies.web.words import day
+
+OPTIONS_SHOWN = 40
+"""Of the workloads that fail, and of those that do not; what is ticked is always shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class Checklist:
     passing: tuple[WorkloadOption, ...]
     absent: tuple[WorkloadOption, ...]
     """Ticked, and not there now."""
+    failing_count: int
+    """Of all of them: not every one is an option of a long list."""
+    passing_count: int
 
     @property
     def opens_passing(self) -> bool:
@@ -45,13 +51,28 @@ class Checklist:
 
 
 def checklist(found: Askable, ticked: Collection[WorkloadName]) -> Checklist:
-    """Word the workloads of a namespace."""
-    options = [(w.would_fail, _option(name, w, found, ticked)) for name, w in found.workloads]
+    """Word the workloads of a namespace: the first of each kind, and every one that is ticked."""
+    failing = [pair for pair in found.workloads if pair[1].would_fail]
+    passing = [pair for pair in found.workloads if not pair[1].would_fail]
     here = {name for name, _ in found.workloads}
     return Checklist(
-        tuple(option for fails, option in options if fails),
-        tuple(option for fails, option in options if not fails),
+        _options(failing, found, ticked),
+        _options(passing, found, ticked),
         tuple(_option(name, None, found, ticked) for name in sorted(set(ticked) - here)),
+        len(failing),
+        len(passing),
+    )
+
+
+def _options(
+    workloads: Sequence[tuple[WorkloadName, ReviewedWorkload]],
+    found: Askable,
+    ticked: Collection[WorkloadName],
+) -> tuple[WorkloadOption, ...]:
+    return tuple(
+        _option(name, workload, found, ticked)
+        for place, (name, workload) in enumerate(workloads)
+        if place < OPTIONS_SHOWN or name in ticked
     )
 
 

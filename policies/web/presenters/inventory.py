@@ -23,13 +23,11 @@ from policies.queries.inventory_pages import (
     InventoryPage,
     PoolNodes,
     ProfileRow,
-    ReferenceRow,
-    User,
 )
+from policies.queries.inventory_references import ReferenceRow, User
 from policies.web.inventory_forms import MECHANISM_TITLES
 from policies.web.words import count_of, listed
 
-USERS_SHOWN = 5
 TAINTS_SHOWN = 2
 
 
@@ -236,9 +234,9 @@ def _shown_reference(row: ReferenceRow) -> ShownReference:
         status=verdict_status(row.verdict),
         reason=row.verdict.reason,
         hint=row.verdict.hint,
-        users=row.users[:USERS_SHOWN],
-        user_count=len(row.users),
-        hidden_count=max(0, len(row.users) - USERS_SHOWN),
+        users=row.users,
+        user_count=row.user_count,
+        hidden_count=row.user_count - len(row.users),
     )
 
 

@@ -77,8 +77,8 @@ Exempt = Mapping[tuple[str, str], ExceptionRow]
 def shown_workloads(
     review: Review, kubernetes: str = "", exempt: Exempt = MappingProxyType({})
 ) -> tuple[ShownWorkload, ...]:
-    """Word the workloads that fail; the cluster's version chooses what they are evidence for."""
-    return tuple(_shown(w, review.namespace, kubernetes, exempt) for w in review.failing)
+    """Word the workloads of this page that fail; the cluster's version chooses what they are evidence for."""
+    return tuple(_shown(w, review.namespace, kubernetes, exempt) for w in review.shown_failing)
 
 
 def counts(review: Review) -> tuple[Count, ...]:

@@ -19,6 +19,7 @@ from policies.queries.reported import reported_on
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.forms import ClusterForm, CredentialForm
 from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.numbers import page_number
 from policies.web.presenters.clusters import grouped, shown_modes
 
 
@@ -26,8 +27,11 @@ from policies.web.presenters.clusters import grouped, shown_modes
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
     """List all clusters."""
+    page = page_number(request.GET.get("page", ""))
+    found = cluster_rows(reach=seen_by(request.user), now=timezone.now(), page=page)
     context = {
-        "rows": cluster_rows(reach=seen_by(request.user), now=timezone.now()),
+        "found": found,
+        "rows": found.rows,
         "may_add": permit(actor_of(request.user), Act.ADD_CLUSTER),
     }
     return respond(request, "clusters/list.html", "clusters/_rows.html", context)

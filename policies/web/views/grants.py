@@ -15,6 +15,7 @@ from policies.queries.grants import holders, known_groups, known_people, reached
 from policies.web.actors import actor_of, seen_by
 from policies.web.grant_forms import HOLDERS, PARTS, GrantForm
 from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.numbers import page_number
 from policies.web.presenters.grants import ROLE_TITLES, shown_holder, shown_reached
 
 
@@ -75,10 +76,11 @@ def _page(
         "reached": shown_reached(reached_by(scope)) if scope is not None else None,
     }
     if not (is_preview and is_htmx(request)):
-        cards = holders()
+        found = holders(page_number(request.GET.get("page", "")))
         context |= {
-            "people": [shown_holder(card) for card in cards if not card.is_group],
-            "groups": [shown_holder(card) for card in cards if card.is_group],
+            "holders": found,
+            "people": [shown_holder(card) for card in found.cards if not card.is_group],
+            "groups": [shown_holder(card) for card in found.cards if card.is_group],
             "known_people": known_people(),
             "known_groups": known_groups(),
             "clusters": tuple(seen_by(request.user).clusters().values_list("name", flat=True)),

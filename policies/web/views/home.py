@@ -59,16 +59,21 @@ def _denials(request: HttpRequest, actor: Actor) -> dict[str, Any]:
 
 def _exceptions(request: HttpRequest, actor: Actor) -> dict[str, Any]:
     reach, now = seen_by(request.user), timezone.now()
+    # One more than is shown says that there are more.
+    limit = EXCEPTIONS_SHOWN + 1
+    waiting = exceptions.waiting(reach=reach, limit=limit)
+    ending = exceptions.ending_for(actor, reach=reach, now=now, limit=limit)
+    broken = (
+        *home_lines(exceptions.broken(reach=reach, now=now, limit=limit), now=now),
+        *inert_lines(exceptions.inert(reach=reach, limit=limit)),
+    )
     return {
         "asked_exceptions": tuple(
             (row, row_title(row), row.requested_by_id == actor.user_id)
-            for row in exceptions.waiting(reach=reach)[:EXCEPTIONS_SHOWN]
+            for row in waiting[:EXCEPTIONS_SHOWN]
         ),
-        "ending_exceptions": home_lines(
-            exceptions.ending_for(actor, reach=reach, now=now), now=now
-        ),
-        "broken_exceptions": (
-            *home_lines(exceptions.broken(reach=reach, now=now), now=now),
-            *inert_lines(exceptions.inert(reach=reach)),
-        ),
+        "ending_exceptions": home_lines(ending[:EXCEPTIONS_SHOWN], now=now),
+        "broken_exceptions": broken[:EXCEPTIONS_SHOWN],
+        "more_exceptions": max(len(waiting), len(ending)) > EXCEPTIONS_SHOWN,
+        "more_broken": len(broken) > EXCEPTIONS_SHOWN,
     }

@@ -18,8 +18,10 @@ from policies.domain.inventory import Reference
 from policies.models import Cluster
 from policies.queries.freshness import data_strip
 from policies.queries.inventory_pages import (
+    Loaded,
     declared_pools,
     declared_profiles,
+    load,
     load_page,
     load_pool_nodes,
 )
@@ -60,18 +62,21 @@ def pool_nodes(request: HttpRequest) -> HttpResponse:
         mechanism = Mechanism(query.get("mechanism", ""))
     except ValueError as error:
         raise Http404 from error
+    now = timezone.now()
+    loaded = load(cluster, now=now)
     found = load_pool_nodes(
         cluster,
+        loaded,
         Reference(mechanism, query.get("profile", "")),
         query.get("pool", ""),
         reach=seen_by(request.user),
         page=_page_number(request),
-        now=timezone.now(),
+        now=now,
     )
     panel = {"panel": found, "panel_nodes": shown_nodes(found), "cluster": cluster}
     if is_htmx(request):
         return respond(request, "inventory/page.html", "inventory/_nodes.html", panel)
-    return _answer(request, cluster, extra=panel)
+    return _answer(request, cluster, extra=panel, loaded=loaded)
 
 
 @require_POST
@@ -144,12 +149,20 @@ def _answer(
     cluster: Cluster,
     *,
     extra: dict[str, Any] | None = None,
+    loaded: Loaded | None = None,
     status: int = 200,
 ) -> HttpResponse:
     now = timezone.now()
     text = request.GET.get("q", "").strip()
     number = 1 if extra and "panel" in extra else _page_number(request)
-    page = load_page(cluster, reach=seen_by(request.user), text=text, page=number, now=now)
+    page = load_page(
+        cluster,
+        loaded or load(cluster, now=now),
+        reach=seen_by(request.user),
+        text=text,
+        page=number,
+        now=now,
+    )
     context = {
         "cluster": cluster,
         "current_cluster": cluster.name,

@@ -9,17 +9,25 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from policies.domain.authority import Act, Actor, Place
+from policies.domain.readiness import GateId
 from policies.models import Cluster, ObservedNamespace, Variant
-from policies.queries.cells import Cell, CellState, load_situation
+from policies.queries.cells import Cell, CellState
 from policies.queries.denials import since_flip, unread_on
 from policies.queries.exceptions import exempted
 from policies.queries.freshness import data_strip
-from policies.queries.matrix import STAGES, VERDICTS, Column, Matrix, MatrixFilter, load_matrix
+from policies.queries.matrix import (
+    STAGES,
+    VERDICTS,
+    Column,
+    Matrix,
+    MatrixFilter,
+    load_cell,
+    load_matrix,
+)
 from policies.queries.offenders import offenders
 from policies.queries.places import place_of
 from policies.queries.reach import Reach
 from policies.queries.trends import trend_key
-from policies.queries.verdicts import verdicts
 from policies.web.actors import Permit, actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import is_htmx, respond
 from policies.web.numbers import page_number, whole_number
@@ -55,13 +63,17 @@ def cell(request: HttpRequest, variant_id: int, namespace: str) -> HttpResponse:
     reach = seen_by(request.user)
     variant = get_object_or_404(reach.variants(), pk=variant_id)
     space = get_object_or_404(reach.namespaces(), cluster=variant.cluster, name=namespace)
-    context = _cell_context(variant, space, actor_of(request.user), reach)
+    around: dict[str, Any] = {
+        "back_query": request.GET.urlencode(),
+        "current_cluster": variant.cluster.name,
+    }
+    known = None
     if not is_htmx(request):
         opened = (variant.pk, space.name)
-        context = {**_matrix_context(request, variant.cluster, opened=opened), **context}
-    else:
-        context["back_query"] = request.GET.urlencode()
-        context["current_cluster"] = variant.cluster.name
+        around = _matrix_context(request, variant.cluster, opened=opened)
+        known = around["matrix"].cell(*opened)
+    found = known or load_cell(variant, space, reach=reach, now=timezone.now())
+    context = {**around, **_cell_context(found, variant, space, actor_of(request.user), reach)}
     return respond(request, "readiness/page.html", "readiness/_panel.html", context)
 
 
@@ -120,18 +132,14 @@ def read_filter(query: QueryDict) -> MatrixFilter:
 
 
 def _cell_context(
-    variant: Variant, space: ObservedNamespace, actor: Actor, reach: Reach
+    found: Cell, variant: Variant, space: ObservedNamespace, actor: Actor, reach: Reach
 ) -> dict[str, Any]:
-    now = timezone.now()
-    names = [space.name]
-    judged = verdicts(variants=[variant], reach=reach, now=now, namespaces=names)
-    verdict = judged[variant.pk, space.name]
-    situation = load_situation([variant], reach=reach, namespaces=names)
-    found = situation.cell(variant.pk, verdict, is_system=space.is_system)
+    now, verdict = timezone.now(), found.verdict
     exempt = exempted(variant, space.name)
     spared = {(name.kind.value, name.name) for name in exempt}
-    failing = offenders(variant, names, reach=reach)
-    worst = tuple(o for o in failing if (o.kind, o.name) not in spared)
+    failing = offenders(variant, [space.name], reach=reach, limit=OFFENDERS_SHOWN + len(spared))
+    worst = tuple(o for o in failing if (o.kind, o.name) not in spared)[:OFFENDERS_SHOWN]
+    failing_count = verdict.gate(GateId.POSTURE).number or 0
     place = Place(variant.cluster.name, space.name, space.labels)
     return {
         "cell": found,
@@ -140,12 +148,12 @@ def _cell_context(
         "space": space,
         "variant": variant,
         "trend_policy": trend_key(variant),
-        "offenders": shown_offenders(worst[:OFFENDERS_SHOWN]),
+        "offenders": shown_offenders(worst),
         "exempt_count": len(exempt),
         "exempt_note": count_of(len(exempt), "workload"),
         **_denied(variant, found, reach),
         "may_ask": permit(actor, Act.REQUEST_EXCEPTION, at=place),
-        "more_offenders": max(0, len(worst) - OFFENDERS_SHOWN),
+        "more_offenders": max(0, failing_count - len(worst)),
         **_permits(found, actor, place),
     }
 

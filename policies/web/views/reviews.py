@@ -14,6 +14,7 @@ from policies.queries.freshness import data_strip
 from policies.queries.reviews import load_review
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.htmx import is_htmx, respond, see_other
+from policies.web.numbers import page_number
 from policies.web.presenters.readiness import shown_cell
 from policies.web.presenters.reviews import counts, differences, shown_workloads
 
@@ -28,8 +29,10 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
     here = Place(variant.cluster.name, space.name, space.labels)
     now = timezone.now()
     actor = actor_of(request.user)
-    found = load_review(variant, space, reach=reach, now=now)
     exempt = {(n.kind.value, n.name): row for n, row in exempted(variant, space.name).items()}
+    page = page_number(request.GET.get("page", ""))
+    found = load_review(variant, space, reach=reach, now=now, page=page, exempt=exempt.keys())
+    exempt_count = sum((w.kind, w.name) in exempt for w in found.failing)
     workloads = shown_workloads(found, variant.cluster.kubernetes_version, exempt)
     context = {
         "review": found,
@@ -38,7 +41,9 @@ def review(request: HttpRequest, variant_id: int, namespace: str) -> HttpRespons
         "counts": counts(found),
         "differences": differences(found),
         "workloads": tuple(w for w in workloads if not w.exception_id),
+        "failing_count": len(found.failing) - exempt_count,
         "exempt": tuple(w for w in workloads if w.exception_id),
+        "exempt_count": exempt_count,
         "strip": data_strip(variant.cluster, now=now),
         "current_cluster": variant.cluster.name,
         "may_rehearse": permit(actor, Act.REHEARSE, at=here),

@@ -19,6 +19,7 @@ from policies.queries.trends import trend_key
 from policies.queries.variants import VariantPage, variant_page, variants_by_cluster
 from policies.web.actors import actor_of, permit, permit_on_any, seen_by
 from policies.web.htmx import respond, see_other
+from policies.web.numbers import page_number
 from policies.web.presenters.comparison import shown_comparison
 from policies.web.presenters.variants import (
     CompiledText,
@@ -35,10 +36,12 @@ def index(request: HttpRequest) -> HttpResponse:
     """List variants, cluster by cluster."""
     name = request.GET.get("cluster", "")
     reach = seen_by(request.user)
-    groups = variants_by_cluster(reach=reach, cluster_name=name)
-    places = [Place(group.cluster) for group in groups]
+    page = page_number(request.GET.get("page", ""))
+    found = variants_by_cluster(reach=reach, cluster_name=name, page=page)
+    places = [Place(cluster) for cluster in found.clusters]
     context = {
-        "groups": groups,
+        "found": found,
+        "groups": found.groups,
         "chosen": name,
         "current_cluster": name,
         "may_create": permit_on_any(actor_of(request.user), Act.CREATE_VARIANT, places),
@@ -52,11 +55,12 @@ def compare(request: HttpRequest) -> HttpResponse:
     """Put the variants of one template beside each other, over all clusters."""
     name = request.GET.get("template", "")
     template = TEMPLATES.get(name) or next(iter(TEMPLATES.values()))
+    page = page_number(request.GET.get("page", ""))
     context = {
         "template": template,
         "templates": tuple(TEMPLATES.values()),
         "comparison": shown_comparison(
-            compare_variants(template.name, reach=seen_by(request.user))
+            compare_variants(template.name, reach=seen_by(request.user)), page=page
         ),
     }
     return respond(request, "variants/compare.html", "variants/_comparison.html", context)

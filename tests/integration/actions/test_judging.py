@@ -60,7 +60,7 @@ def test_variants_of_one_cluster_see_their_own_findings_and_patches(
     review = load_review(
         own, ObservedNamespace.objects.get(name="team-a"), reach=EVERYTHING_SEEN, now=world.now()
     )
-    (failing,) = review.failing
+    (failing,) = review.shown_failing
     assert failing.name == "other"
     assert "localhostProfile" in failing.posture.message or failing.faults
     assert failing.patch

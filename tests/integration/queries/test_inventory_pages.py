@@ -21,6 +21,7 @@ from policies.models import (
     ObservedProfileStatus,
     ReferencedProfile,
 )
+from policies.queries import inventory_pages
 from policies.queries.inventory_pages import (
     NODES_SHOWN,
     PAGE_SIZE,
@@ -34,7 +35,7 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-QUERIES = 10
+QUERIES = 11
 
 
 @pytest.fixture
@@ -106,13 +107,16 @@ def named(cluster: Cluster, workload: str, value: str, **fields: object) -> None
 
 
 def load(cluster: Cluster, *, text: str = "", page: int = 1) -> InventoryPage:
-    return load_page(cluster, reach=EVERYTHING_SEEN, text=text, page=page, now=timezone.now())
+    now = timezone.now()
+    loaded = inventory_pages.load(cluster, now=now)
+    return load_page(cluster, loaded, reach=EVERYTHING_SEEN, text=text, page=page, now=now)
 
 
 def pool_nodes(cluster: Cluster, pool: str, *, page: int = 1) -> PoolNodes:
-    reference = Reference(Mechanism.SECCOMP, "operator/a.json")
+    reference, now = Reference(Mechanism.SECCOMP, "operator/a.json"), timezone.now()
+    loaded = inventory_pages.load(cluster, now=now)
     return load_pool_nodes(
-        cluster, reference, pool, reach=EVERYTHING_SEEN, page=page, now=timezone.now()
+        cluster, loaded, reference, pool, reach=EVERYTHING_SEEN, page=page, now=now
     )
 
 

@@ -215,5 +215,5 @@ def test_form_costs_the_same_whatever_the_size(
         factories.workload(variant.cluster, "batch", f"w-{number:02}")
         exceptions.exception(variant, Status.IN_FORCE, workloads=exceptions.named(f"w-{number:02}"))
 
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(17):
         client.get(address(variant))

@@ -80,7 +80,7 @@ def test_list_takes_as_many_queries_for_many_as_for_one(
         user.groups.add(group)
         Grant.objects.create(group=group, role="viewer", granted_at=factories.timezone.now())
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         assert "user-29" in client.get("/grants/").text
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policies", "0017_denials"),
+        ("policies", "0015_denials"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policies", "0015_history"),
+        ("policies", "0014_history"),
     ]
 
     operations = [
