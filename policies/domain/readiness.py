@@ -43,6 +43,10 @@ INSTALL_GATES = (GateId.CONTACT, GateId.COLLECTION, GateId.ENGINE, GateId.POSTUR
 """What is asked, for namespaces that are enforced, before other parameters take effect there."""
 
 
+FROZEN_AFTER = timedelta(minutes=15)
+"""How much longer than its scan interval an engine may take to report something (kyverno-facts 5.45)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One question behind a verdict."""
@@ -132,6 +136,21 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportsEvidence:
+    """What is known about the reports of one engine on a cluster as a whole."""
+
+    limits: tuple[str, ...] = ()
+    """Why failures may be missing from them by the engine's own settings, a sentence each."""
+    newest_at: datetime | None = None
+    """The newest result of all; None when nothing is known of it."""
+    scan_interval: timedelta | None = None
+    """After which the engine judges everything anew; None when that is not known."""
+
+
+USUAL_REPORTS = ReportsEvidence()
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterEvidence:
     """What is known about the cluster as a whole."""
 
@@ -147,6 +166,7 @@ class ClusterEvidence:
     """Needed kinds whose newest read failed or which were never read."""
     stale_after: timedelta
     rehearsal_valid: timedelta
+    reports: ReportsEvidence = USUAL_REPORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +242,9 @@ def assess_namespace(
     cluster: ClusterEvidence, policy: PolicyEvidence, evidence: NamespaceEvidence, *, now: datetime
 ) -> NamespaceVerdict:
     """Answer every gate for one namespace and draw the verdict."""
-    reports = () if policy.is_native else (_results(policy, evidence), _reports(evidence))
+    reports = (
+        () if policy.is_native else (_results(cluster, policy, evidence, now), _reports(evidence))
+    )
     gates = (
         _contact(cluster),
         _collection(cluster, now),
@@ -325,8 +347,12 @@ def _policy(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
     return Gate(GateId.POLICY, GateOutcome.PASS, None, sentence, policy.changed_at)
 
 
-def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
+def _results(
+    cluster: ClusterEvidence, policy: PolicyEvidence, evidence: NamespaceEvidence, now: datetime
+) -> Gate:
     tally = evidence.tally
+    if incomplete := _incomplete(cluster.reports, now):
+        return incomplete
     if tally is not None and _all_exempt(tally, evidence):
         sentence = f"Reports skip {_workloads(tally.judged_workload_count)}, exempted one and all."
         return Gate(GateId.RESULTS, GateOutcome.PASS, 0, sentence)
@@ -346,6 +372,18 @@ def _results(policy: PolicyEvidence, evidence: NamespaceEvidence) -> Gate:
         return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, judged, sentence, tally.newest_at)
     sentence = f"{tally.judged_count} results, all newer than the policy."
     return Gate(GateId.RESULTS, GateOutcome.PASS, tally.judged_count, sentence, tally.newest_at)
+
+
+def _incomplete(reports: ReportsEvidence, now: datetime) -> Gate | None:
+    """Say why the reports of a whole cluster tell too little; None where they do not."""
+    if reports.limits:
+        return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, None, reports.limits[0], note="incomplete")
+    if reports.newest_at is None or reports.scan_interval is None:
+        return None
+    if now - reports.newest_at <= reports.scan_interval + FROZEN_AFTER:
+        return None
+    sentence = "The engine has reported nothing for longer than its scan interval: its reports controller may be frozen."
+    return Gate(GateId.RESULTS, GateOutcome.UNKNOWN, None, sentence, reports.newest_at, "frozen")
 
 
 def _all_exempt(tally: Tally, evidence: NamespaceEvidence) -> bool:

@@ -12,6 +12,7 @@ from policies.cluster.gateway import (
     NAMESPACES,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
+    OPEN_REPORTS,
     POLICY_REPORTS,
     VALIDATING_POLICIES,
     WORKLOADS,
@@ -21,6 +22,7 @@ from policies.domain.judges import Judge
 from policies.domain.library import ObjectRole, Target
 from policies.domain.readiness import (
     NOBODY_EXEMPT,
+    USUAL_REPORTS,
     Barred,
     ClusterEvidence,
     ExemptEvidence,
@@ -28,6 +30,7 @@ from policies.domain.readiness import (
     NamespaceVerdict,
     PolicyEvidence,
     RehearsalEvidence,
+    ReportsEvidence,
     Tally,
     assess_install,
     assess_namespace,
@@ -43,6 +46,7 @@ from policies.models import (
     ResultTally,
     Variant,
 )
+from policies.queries.engine_reports import load_reports_evidence
 from policies.queries.exempted import load_exempt_evidence
 from policies.queries.specs import OBJECT_KINDS, current_revisions, last_rewritten, written_judge
 
@@ -125,12 +129,18 @@ def load_evidence(
     """
     cluster_ids = {variant.cluster_id for variant in variants}
     snapshots = _snapshots(cluster_ids)
+    reports = load_reports_evidence(cluster_ids)
     observed = list(ObservedPolicy.objects.filter(cluster_id__in=cluster_ids).defer("manifest"))
     revisions = current_revisions(variants)
     rewritten = last_rewritten(variants)
     asked = {v.pk: written_judge(v, revisions.get(v.pk)) for v in variants} | dict(judges or {})
     return Evidence(
-        clusters={v.pk: _cluster(v, snapshots) for v in variants},
+        clusters={
+            v.pk: _cluster(
+                v, snapshots, reports.get((v.cluster_id, SOURCE[v.target]), USUAL_REPORTS)
+            )
+            for v in variants
+        },
         policies={
             v.pk: _policy(v, observed, revisions.get(v.pk), rewritten.get(v.pk)) for v in variants
         },
@@ -150,10 +160,16 @@ def needed_kinds(target: str) -> tuple[str, ...]:
     return (NAMESPACES.full_name, *workloads, *POLICY_KINDS[target], *reports)
 
 
-def _cluster(variant: Variant, snapshots: dict[tuple[int, str], KindSnapshot]) -> ClusterEvidence:
+def _cluster(
+    variant: Variant,
+    snapshots: dict[tuple[int, str], KindSnapshot],
+    reports: ReportsEvidence,
+) -> ClusterEvidence:
     cluster: Cluster = variant.cluster
     needed = needed_kinds(variant.target)
     rows = {kind: snapshots.get((cluster.pk, kind)) for kind in needed}
+    if POLICY_REPORTS.full_name in rows:
+        rows[POLICY_REPORTS.full_name] = _report_snapshot(cluster, snapshots)
     missing = tuple(
         kind for kind, row in rows.items() if row is None or not row.served or row.failure
     )
@@ -169,8 +185,22 @@ def _cluster(variant: Variant, snapshots: dict[tuple[int, str], KindSnapshot]) -
         missing_kinds=missing if any(rows.values()) else (),
         stale_after=timedelta(seconds=settings.SECPROF_STALE_AFTER_SECONDS),
         rehearsal_valid=timedelta(seconds=settings.SECPROF_REHEARSAL_VALID_SECONDS),
+        reports=reports,
     )
     return _judging_by_itself(evidence) if variant.target == Target.NATIVE else evidence
+
+
+def _report_snapshot(
+    cluster: Cluster, snapshots: dict[tuple[int, str], KindSnapshot]
+) -> KindSnapshot | None:
+    """Take the group of the report API that the cluster serves; one that could not be read, of both."""
+    found = [
+        row
+        for kind in (POLICY_REPORTS, OPEN_REPORTS)
+        if (row := snapshots.get((cluster.pk, kind.full_name))) is not None
+    ]
+    worst_first = sorted(found, key=lambda row: (not row.failure, not row.served))
+    return worst_first[0] if worst_first else None
 
 
 def _judging_by_itself(evidence: ClusterEvidence) -> ClusterEvidence:
