@@ -122,10 +122,10 @@ def catch_up(work: CollectionWork, panel: Panel, since: Mapping[Resource, str]) 
     trees = changed_trees(work, panel, changed)
     # Reports first: each of their rows says what was known of its object when it was counted, so that a run that
     # dies before the workloads are stored is repeated without a trace.
-    tallies = store_changed_reports(work, reports, moved=trees.moved, counted=counted)
+    gone = store_changed_reports(work, reports, moved=trees.moved, counted=counted)
     trees.store()
     _mark(work, since, happened)
-    return CaughtUp(dict(work.counts), frozenset(tallies), happened.is_everything)
+    return CaughtUp(dict(work.counts), frozenset(gone), happened.is_everything)
 
 
 def _listen(work: CollectionWork, since: Mapping[Resource, str]) -> _Happened:

@@ -90,20 +90,20 @@ def store_changed_reports(
     moved: Mapping[str, Top | None],
     counted: Mapping[str, str],
 ) -> set[TallyKey]:
-    """Write what differs in some reports, and in the results of objects that moved; name the tallies that changed.
+    """Write what differs in some reports, and in the results of objects that moved; name the tallies that are gone.
 
     `moved` are the objects whose top-level workload is another one now, by uid; None for those that are gone.
     `counted` is the group of the report API that counts, by source.
     """
     told = _load(work, changed, moved)
-    touched: set[TallyKey] = set()
+    gone: set[TallyKey] = set()
     for subjects in _batches(sorted(told)):
         tops = _tops(work, subjects, moved)
         findings = Findings(work, partial(_is_judged, told, counted, tops))
         work.hold(timezone.now())
         with transaction.atomic():
-            touched |= _store(work, {s: told[s] for s in subjects}, tops, counted, findings)
-    return touched
+            gone |= _store(work, {s: told[s] for s in subjects}, tops, counted, findings)
+    return gone
 
 
 def _load(
@@ -207,7 +207,7 @@ def _store(
 def _add_tallies(
     work: CollectionWork, difference: _Difference, counted: Mapping[str, str]
 ) -> set[TallyKey]:
-    """Add a difference to the stored tallies; the parts are stored already. Name the tallies that changed."""
+    """Add a difference to the stored tallies; the parts are stored already. Name the tallies that are gone."""
     keys = difference.numbers
     rows = ResultTally.objects.filter(
         cluster=work.cluster,
@@ -220,7 +220,6 @@ def _add_tallies(
     gone: dict[int, Key] = {}
     changed: list[Fields] = []
     new: list[Fields] = []
-    touched: set[TallyKey] = set()
     for key, delta in keys.items():
         row = stored.get(key)
         numbers = {
@@ -231,20 +230,16 @@ def _add_tallies(
         }
         times = clear[key] if key in unclear else _joined(row, difference.added[key])
         fields = {**numbers, **time_fields(times)}
+        written = {**fields, "changed_at": work.run.started_at}
         if row is None:
-            source, policy, namespace = key
-            new.append(
-                {**work.scope, "source": source, "policy": policy, "namespace": namespace, **fields}
-            )
+            named = dict(zip(("source", "policy", "namespace"), key, strict=True))
+            new.append({**work.scope, **named, **written})
         elif not any(numbers.values()):
             gone[row.pk] = key
         elif tuple(fields.values()) != (*row.numbers, row.newest_at, row.oldest_at):
-            changed.append({"id": row.pk, **fields})
-        else:
-            continue
-        touched.add(key)
+            changed.append({"id": row.pk, **written})
     change_rows(ResultTally, gone=gone, changed=changed, new=new)
-    return touched
+    return set(gone.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,9 @@ def follow(work: CollectionWork) -> CaughtUp:
     close_day(work.cluster, now=work.run.started_at)
     caught_up = catch_up(work, panel, since)
     is_time = _is_time_for_the_rest(work.cluster)
+    if is_time or caught_up.gone_tallies:
+        note_day(work.cluster, now=work.run.started_at, keys=caught_up.gone_tallies)
     if is_time:
-        note_day(work.cluster, now=work.run.started_at)
         collect_denials(work, StoredTops(work.cluster.pk))
     if is_time or caught_up.touches(_DECIDE_WHERE_IT_WORKS):
         note_engine_settings(work, None)

@@ -99,12 +99,13 @@ class Tallying:
             elif seconds < tally[_OLDEST] or not tally[_OLDEST]:
                 tally[_OLDEST] = seconds
 
-    def rows(self) -> dict[Key, Fields]:
-        """Make the rows of ResultTally, by source, policy and namespace."""
+    def rows(self, at: datetime) -> dict[Key, Fields]:
+        """Make the rows of ResultTally as a run makes them that began at this time, by source, policy and namespace."""
         return {
             key: {
                 **dict(zip(COLUMNS, tally, strict=False)),
                 **time_fields(Times(tally[_NEWEST], tally[_OLDEST], is_whole=not tally[_UNDATED])),
+                "changed_at": at,
             }
             for key, tally in self._numbers.items()
         }
@@ -155,7 +156,7 @@ def store_results(
         scope=work.scope,
         key=("source", "policy", "namespace"),
         compared=(*COLUMNS, "newest_at", "oldest_at"),
-        rows=tallying.rows(),
+        rows=tallying.rows(work.run.started_at),
     )
     work.hold(timezone.now())
     replace_rows(

@@ -38,8 +38,8 @@ class CaughtUp:
 
     counts: Mapping[str, int]
     """Objects that something happened to, by the name of their kind; kinds that were listed again too."""
-    tallies: frozenset[tuple[str, str, str]]
-    """Those of results that are others now, by source, policy and namespace."""
+    gone_tallies: frozenset[tuple[str, str, str]]
+    """Those of results of which none is left, by source, policy and namespace."""
     is_everything: bool
     """False when the cluster had more to say than there was time for."""
 

@@ -45,12 +45,16 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
     """Bring the rows of the day of `now`, when the run began, in line with the tallies that it stored.
 
     `keys` are those whose tally, or whose findings, this run changed; None: compare all, as is also done after a run
-    that failed midway, and after catch-ups, which leave it to a later run. Safe to repeat.
+    that failed midway. Those that were changed since the figures were noted last are looked at in any case: catch-ups
+    leave that to a later run. Safe to repeat.
     """
     day = day_of(now)
     last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
-    is_known = last is not None and not _has_stored_since(cluster, last.noted_at, now)
-    parts = _parts(keys) if keys is not None and is_known else _all_parts(cluster)
+    is_known = last is not None and not _has_failed_since(cluster, last.noted_at)
+    if last is not None and is_known and keys is not None:
+        parts = _parts({*keys, *_changed_since(cluster, last.noted_at)})
+    else:
+        parts = _all_parts(cluster)
     changes = [change for part in parts for change in _note_tallies(cluster, day, part)]
     namespaces = ObservedNamespace.objects.filter(cluster=cluster)
     teams = dict(namespaces.values_list("name", "team"))
@@ -71,16 +75,23 @@ def close_day(cluster: Cluster, *, now: datetime) -> None:
     if last is None or last.day >= day_of(now):
         return
     _, end = bounds_of(last.day)
-    if _has_stored_since(cluster, last.noted_at, end):
-        note_day(cluster, now=end - timedelta(microseconds=1))
+    if _changed_since(cluster, last.noted_at):
+        note_day(cluster, now=end - timedelta(microseconds=1), keys=())
 
 
-def _has_stored_since(cluster: Cluster, moment: datetime, until: datetime) -> bool:
+def _changed_since(cluster: Cluster, moment: datetime) -> set[Key]:
+    """Name the tallies that were changed by runs that began later."""
+    changed = ResultTally.objects.filter(cluster=cluster, changed_at__gt=moment)
+    return set(changed.values_list("source", "policy", "namespace"))
+
+
+def _has_failed_since(cluster: Cluster, moment: datetime) -> bool:
     """Say whether a run may have stored tallies without noting them: one that found no way to the cluster has not."""
-    died = Q(state=CollectionRun.State.FAILED, error_reason__in=DIED)
-    followed = Q(mode=CollectionRun.Mode.CATCH_UP)
     return CollectionRun.objects.filter(
-        died | followed, cluster=cluster, started_at__gt=moment, started_at__lt=until
+        cluster=cluster,
+        state=CollectionRun.State.FAILED,
+        error_reason__in=DIED,
+        started_at__gt=moment,
     ).exists()
 
 

@@ -205,6 +205,8 @@ class ResultTally(models.Model):
     """Top-level workloads, of the kinds that every engine reports on, with any result."""
     newest_at = models.DateTimeField(null=True, blank=True)
     oldest_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    """When the run began that changed it last: the day's figures are brought in line by it."""
 
     class Meta:
         constraints = [
@@ -212,6 +214,7 @@ class ResultTally(models.Model):
                 fields=["cluster", "source", "policy", "namespace"], name="one_result_tally"
             )
         ]
+        indexes = [models.Index(fields=["cluster", "changed_at"])]
 
     def __str__(self) -> str:
         return f"{self.cluster_id} {self.policy} {self.namespace}"
