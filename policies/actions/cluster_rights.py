@@ -11,9 +11,12 @@ from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     CLUSTER_POLICY_REPORTS,
     EVENTS,
+    EXCEPTION_KINDS,
     NAMESPACES,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
+    OPEN_CLUSTER_REPORTS,
+    OPEN_REPORTS,
     PODS,
     POLICY_REPORTS,
     PROFILE_KINDS,
@@ -33,14 +36,27 @@ LISTED = (
     *POLICIES,
     POLICY_REPORTS,
     CLUSTER_POLICY_REPORTS,
+    OPEN_REPORTS,
+    OPEN_CLUSTER_REPORTS,
     EVENTS,
     VALIDATING_WEBHOOKS,
     *PROFILE_KINDS,
+)
+WATCHED = (
+    NAMESPACES,
+    *WORKLOADS,
+    *POLICIES,
+    *EXCEPTION_KINDS,
+    POLICY_REPORTS,
+    CLUSTER_POLICY_REPORTS,
+    OPEN_REPORTS,
+    OPEN_CLUSTER_REPORTS,
 )
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
 RIGHTS: tuple[tuple[Mode, str, Resource], ...] = (
     *((Mode.READ, "list", resource) for resource in LISTED),
+    *((Mode.READ, "watch", resource) for resource in WATCHED),
     *((Mode.READ, "get", resource) for resource in POLICIES),
     *(
         (Mode.FLIP, verb, resource)

@@ -24,7 +24,7 @@ from policies.actions.report_parts import (
     result_rows,
 )
 from policies.actions.storing import Fields, Key, replace_rows
-from policies.cluster.gateway import Resource
+from policies.cluster.gateway import OPEN_REPORTS, Resource
 from policies.domain.ownership import Top
 from policies.domain.reports import Entries, Subject, newest
 from policies.models import ObservedResult, ReportOrigin, ReportPart, ResultTally
@@ -126,9 +126,19 @@ def read_reports(work: CollectionWork) -> ReadReports | None:
 
 def read_report_kind(work: CollectionWork, resource: Resource, read: ReadReports) -> bool:
     """Read the reports of one kind; False when its last page was not reached."""
+    # Who may not list a kind is refused whether it exists or not; openreports.io is on few clusters.
+    if resource.group == OPEN_REPORTS.group and not _is_served(work, resource):
+        return True
     reader = ReportReader()
     items = work.read_kind(resource, lambda item: read.add(reader.read(resource, item)[1]))
     return items is not None
+
+
+def _is_served(work: CollectionWork, resource: Resource) -> bool:
+    if work.broken_by is None and not work.gateway.serves(resource):
+        work.unserved_kinds.add(resource.full_name)
+        return False
+    return True
 
 
 def store_results(

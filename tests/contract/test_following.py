@@ -214,7 +214,7 @@ def _keep_up(cluster: Cluster) -> CollectionRun:
 
 
 @pytest.mark.controlplane
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_five_thousand_changes_leave_no_difference_before_during_and_after(
     followed: Cluster, raw_plane: Plane
 ) -> None:

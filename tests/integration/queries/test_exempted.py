@@ -253,5 +253,5 @@ def test_evidence_costs_the_same_however_many_are_exempt(
         factories.workload(cluster, "shop", f"app-{number}")
         factories.in_force(variant, "shop", ("Deployment", f"app-{number}"))
 
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(17):
         load_evidence(variants=[variant])

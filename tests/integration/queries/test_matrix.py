@@ -162,7 +162,7 @@ def test_matrix_page_beyond_the_end_is_the_last(cluster: Cluster, variant: Varia
 
 @pytest.mark.parametrize("count", [3, 300])
 @pytest.mark.parametrize(
-    ("wanted", "queries"), [({}, 18), ({"verdict": "ready"}, 19), ({"stage": "audit"}, 19)]
+    ("wanted", "queries"), [({}, 20), ({"verdict": "ready"}, 21), ({"stage": "audit"}, 21)]
 )
 def test_matrix_costs_the_same_whatever_the_size(
     django_assert_num_queries: DjangoAssertNumQueries,
