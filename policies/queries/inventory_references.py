@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
-from django.db.models import Count, F, Window
+from django.db.models import Count, F, Min, Window
 from django.db.models.functions import DenseRank
 
 from policies.domain.controls import Mechanism
@@ -53,7 +53,8 @@ def judged_references(
     )
     groups: dict[tuple[Reference, Verdict], list[_Group]] = defaultdict(list)
     counts: Counter[tuple[Reference, Verdict]] = Counter()
-    for mechanism, value, placement, count in counted.order_by():
+    in_order = counted.order_by(Min("namespace"), Min("workload"), "mechanism", "value")
+    for mechanism, value, placement, count in in_order:
         reference = Reference(Mechanism(mechanism), value)
         if fits(reference, text):
             key = (reference, lookup.verdict(reference, read_placement(placement)))
