@@ -49,12 +49,11 @@ def judged_references(
     """
     named = ReferencedProfile.objects.filter(reach.in_namespaces(), cluster=cluster)
     counted = named.values_list("mechanism", "value", "placement").annotate(
-        count=Count("workload_uid", distinct=True)
+        count=Count("workload_uid", distinct=True), first=Min("namespace"), name=Min("workload")
     )
     groups: dict[tuple[Reference, Verdict], list[_Group]] = defaultdict(list)
     counts: Counter[tuple[Reference, Verdict]] = Counter()
-    in_order = counted.order_by(Min("namespace"), Min("workload"), "mechanism", "value")
-    for mechanism, value, placement, count in in_order:
+    for mechanism, value, placement, count, *_ in counted.order_by("first", "name", "value"):
         reference = Reference(Mechanism(mechanism), value)
         if fits(reference, text):
             key = (reference, lookup.verdict(reference, read_placement(placement)))
