@@ -2,7 +2,7 @@
 
 The first two clusters are those of the walk (`tests.integration.web.walk_company`), so that its table can say how each
 page is reached; they and the namespace that it looks at are the largest. A result that passes is only counted, as
-everywhere in secprof: of the results written here, about 12 in 100 do not pass and are rows.
+everywhere in secprof: of the results written here, about 10 in 100 do not pass and are rows.
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ class Shape:
 
 @cache
 def shapes() -> tuple[Shape, ...]:
-    """Make the ten shapes: half of them fail nothing, and 12 in 100 results of all do not pass."""
+    """Make the ten shapes: half of them fail nothing, and 10 in 100 results of all do not pass."""
     deployment, cron_job = WorkloadKind.DEPLOYMENT, WorkloadKind.CRON_JOB
     return (
         *(_shape(deployment, {"seccompProfile": DEFAULT}, ()) for _ in range(3)),

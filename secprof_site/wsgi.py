@@ -13,8 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "secprof_site.settings")
 _PLAIN_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _ANSWER = b"A form is sent in UTF-8, and this one says that it is not.\n"
 _django = get_wsgi_application()
-# What was loaded at the start stays: without it a full collection of garbage costs a millisecond where it took a tenth
-# of a second, in the middle of somebody's page.
+# What was loaded at the start stays, and is not searched for garbage: that took a tenth of a second, in the middle of
+# somebody's page.
 gc.freeze()
 
 

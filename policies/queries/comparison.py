@@ -54,7 +54,7 @@ def compare_variants(template: str, *, reach: Reach) -> tuple[ComparedVariant, .
     variants = list(
         reach.variants()
         .filter(template=template)
-        .defer("cluster__credential")
+        .only("name", "template", "target", "api_version", "parameters", "cluster__name")
         .order_by("cluster__name", "name")
     )
     written = {

@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
-from django.db.models import Count, F, Window
+from django.db.models import Count, F, Min, Window
 from django.db.models.functions import DenseRank
 
 from policies.domain.controls import Mechanism
@@ -49,11 +49,11 @@ def judged_references(
     """
     named = ReferencedProfile.objects.filter(reach.in_namespaces(), cluster=cluster)
     counted = named.values_list("mechanism", "value", "placement").annotate(
-        count=Count("workload_uid", distinct=True)
+        count=Count("workload_uid", distinct=True), first=Min("namespace"), name=Min("workload")
     )
     groups: dict[tuple[Reference, Verdict], list[_Group]] = defaultdict(list)
     counts: Counter[tuple[Reference, Verdict]] = Counter()
-    for mechanism, value, placement, count in counted.order_by():
+    for mechanism, value, placement, count, *_ in counted.order_by("first", "name", "value"):
         reference = Reference(Mechanism(mechanism), value)
         if fits(reference, text):
             key = (reference, lookup.verdict(reference, read_placement(placement)))

@@ -14,7 +14,7 @@ from policies.queries.cells import Cell, CellState, Situation, load_situation
 from policies.queries.evidence import Evidence, barred_by, load_evidence
 from policies.queries.reach import Reach
 
-PAGE_SIZE = 50
+PAGE_SIZE = 40
 
 _STAGES = {
     "enforced": frozenset({CellState.ENFORCED}),

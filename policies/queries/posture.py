@@ -12,7 +12,7 @@ from policies.domain.posture import Grade, Weakness
 from policies.models import Cluster, ObservedWorkload, Variant
 from policies.queries.reach import Reach
 
-PAGE_SIZE = 25
+PAGE_SIZE = 20
 MOST_COUNTED = 1000
 CONTROLS = tuple(control.value for control in Control)
 WEAKNESSES = tuple(weakness.value for weakness in Weakness)

@@ -27,7 +27,7 @@ from policies.queries.verdicts import verdicts
 Key = tuple[str, str]
 """Kind and name of a top-level workload."""
 
-PAGE_SIZE = 25
+PAGE_SIZE = 20
 """Workloads that fail, and as many that pass."""
 FAILING = ("fail", "error", "warn", "skip")
 """Outcomes of results, the worst first."""

@@ -22,7 +22,7 @@ from policies.queries.flips import FlipRow, flip_rows, related
 from policies.queries.reach import Reach
 from policies.queries.specs import OBJECT_KINDS, current_revisions, last_written, seen_parameters
 
-FLIPS_SHOWN = 20
+FLIPS_SHOWN = 10
 CLUSTERS_SHOWN = 15
 
 

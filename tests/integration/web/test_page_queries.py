@@ -1,5 +1,7 @@
 """No page asks the database more often because there is more of everything: every address of the table, on two fleets."""
 
+from collections.abc import Mapping
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
@@ -23,12 +25,18 @@ def counted(firm: Company) -> Counts:
     found = {}
     for name, visits in ROWS.items():
         for place, visit in enumerate(visits):
-            if visit.method == "GET":
+            # Another answer is that of a cluster which cannot be reached, or of a page that is not there.
+            if visit.method == "GET" and visit.expected("admin", "everywhere") == 200:
                 address = reverse(f"policies:{name}", args=visit.args(firm))
-                with CaptureQueriesContext(connection) as captured:
-                    client.get(address, visit.data(firm))
-                found[name, place] = len(captured)
+                found[name, place] = min(queries(client, address, visit.data(firm)) for _ in "ab")
     return found
+
+
+def queries(client: Client, address: str, fields: Mapping[str, object]) -> int:
+    """Count the queries of one request. Once in a while one more is needed, to note that the session is in use."""
+    with CaptureQueriesContext(connection) as captured:
+        client.get(address, fields)
+    return len(captured)
 
 
 def counted_on(*, results: int, clusters: int, namespaces: int) -> Counts:
