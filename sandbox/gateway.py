@@ -85,6 +85,9 @@ class SandboxGateway:
             if last:
                 return
 
+    def read_ahead(self, resource: Resource) -> None:
+        """Do nothing: there is no server to be kept busy."""
+
     def changes(
         self, since: Mapping[Resource, str], *, limit_seconds: float
     ) -> Iterator[Change | WatchEnded]:

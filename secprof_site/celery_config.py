@@ -46,7 +46,7 @@ def _every(seconds: float, task: str) -> dict[str, object]:
 
 
 beat_schedule = {
-    "collect-due": _every(15.0, "collect_due"),
+    "collect-due": _every(5.0, "collect_due"),
     "reconcile": _every(10.0, "reconcile"),
     "expire": _every(60.0, "expire"),
     "verify-trail": _every(600.0, "verify_trail"),

@@ -267,7 +267,7 @@ CLUSTER_GATEWAYS = {
 SECPROF_COLLECT_INTERVAL_SECONDS = env.read_count(
     environ, "SECPROF_COLLECT_INTERVAL_SECONDS", 300, minimum=15
 )
-SECPROF_CATCH_UP_SECONDS = env.read_count(environ, "SECPROF_CATCH_UP_SECONDS", 15, minimum=1)
+SECPROF_CATCH_UP_SECONDS = env.read_count(environ, "SECPROF_CATCH_UP_SECONDS", 10, minimum=1)
 SECPROF_LIST_INTERVAL_SECONDS = env.read_count(
     environ, "SECPROF_LIST_INTERVAL_SECONDS", 3600, minimum=60
 )

@@ -25,6 +25,7 @@ from policies.actions.collection_work import CaughtUp, CollectionWork
 from policies.actions.engine import VERSION_LENGTH, note_contact, note_engine
 from policies.actions.history import close_day, note_day
 from policies.actions.judging import Panel, panel_of
+from policies.actions.report_parts import REPORT_KINDS
 from policies.cluster.gateway import NAMESPACES, ServerVersion
 from policies.domain.engines import Engine
 from policies.domain.facts import TYPICAL, ClusterFacts
@@ -77,6 +78,8 @@ def _workloads(
     Give the top-level workload of each object, None when not every kind was read to its end.
     """
     snapshot, engines = read_workloads(work, panel)
+    if work.broken_by is None:
+        work.gateway.read_ahead(REPORT_KINDS[0])
     tops = snapshot.tops()
     store_workloads(work, snapshot, tops, panel)
     if not snapshot.is_whole:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
-from policies.actions.storing import BATCH_SIZE, content_hash
+from policies.actions.storing import BATCH_SIZE, Fields, change_rows, content_hash
 from policies.domain.days import bounds_of, day_of
 from policies.domain.findings import FINDING_OUTCOMES
 from policies.models import (
@@ -52,7 +52,7 @@ def note_day(cluster: Cluster, *, now: datetime, keys: Iterable[Key] | None = No
     last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
     is_known = last is not None and not _has_failed_since(cluster, last.noted_at)
     if last is not None and is_known and keys is not None:
-        parts = _parts({*keys, *_changed_since(cluster, last.noted_at)})
+        parts = _parts({*keys, *_changed_between(cluster, last.noted_at, now)})
     else:
         parts = _all_parts(cluster)
     changes = [change for part in parts for change in _note_tallies(cluster, day, part)]
@@ -74,14 +74,16 @@ def close_day(cluster: Cluster, *, now: datetime) -> None:
     last = CollectedDay.objects.filter(cluster=cluster).order_by("-day").first()
     if last is None or last.day >= day_of(now):
         return
-    _, end = bounds_of(last.day)
-    if _changed_since(cluster, last.noted_at):
-        note_day(cluster, now=end - timedelta(microseconds=1), keys=())
+    ending = bounds_of(last.day)[1] - timedelta(microseconds=1)
+    if _changed_between(cluster, last.noted_at, ending):
+        note_day(cluster, now=ending, keys=())
 
 
-def _changed_since(cluster: Cluster, moment: datetime) -> set[Key]:
-    """Name the tallies that were changed by runs that began later."""
-    changed = ResultTally.objects.filter(cluster=cluster, changed_at__gt=moment)
+def _changed_between(cluster: Cluster, moment: datetime, until: datetime) -> set[Key]:
+    """Name the tallies that were changed last by runs that began after a moment, and not after another one."""
+    changed = ResultTally.objects.filter(
+        cluster=cluster, changed_at__gt=moment, changed_at__lte=until
+    )
     return set(changed.values_list("source", "policy", "namespace"))
 
 
@@ -149,7 +151,9 @@ def _parts(keys: Iterable[Key]) -> Iterator[_Part]:
 def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
     """Write the rows that differ, and say by how much they do."""
     moved = _moved(cluster, day, part)
-    rows, changes = [], []
+    changed: list[Fields] = []
+    new: list[Fields] = []
+    changes = []
     for key, counts, last in _states(cluster, part):
         figures = counts + moved.get(key, _STILL)
         before = _figures(last) if last else _NOTHING + _STILL
@@ -157,21 +161,14 @@ def _note_tallies(cluster: Cluster, day: date, part: _Part) -> list[_Change]:
             before = before[: len(COUNTS)] + _STILL
         if figures == before:
             continue
-        source, policy, namespace = key
-        rows.append(
-            DailyTally(
-                cluster=cluster,
-                day=day,
-                source=source,
-                policy=policy,
-                namespace=namespace,
-                **_named(figures),
-            )
-        )
+        named = dict(zip(("source", "policy", "namespace"), key, strict=True))
+        if last and last.day == day:
+            changed.append({"id": last.pk, **_named(figures)})
+        else:
+            new.append({"cluster_id": cluster.pk, "day": day, **named, **_named(figures)})
         difference = tuple(new - old for new, old in zip(figures, before, strict=True))
         changes.append(_Change(key, difference))
-    for start in range(0, len(rows), BATCH_SIZE):
-        _upsert(DailyTally, rows[start : start + BATCH_SIZE], "namespace")
+    change_rows(DailyTally, gone={}, changed=changed, new=new)
     return changes
 
 
@@ -239,7 +236,12 @@ def _note_totals(
         for (source, policy, team), figures in totals.items()
         if stored.get((source, policy, team), _NOTHING + _STILL) != figures
     ]
-    _upsert(DailyTotal, rows, "team")
+    DailyTotal.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["cluster", "policy", "team", "day", "source"],
+        update_fields=[*COUNTS, *MOVES],
+    )
 
 
 def _changed_totals(
@@ -299,12 +301,3 @@ def _figures(row: DailyTally | DailyTotal) -> Figures:
 
 def _named(figures: Figures) -> Mapping[str, Any]:
     return dict(zip(COUNTS + MOVES, figures, strict=True))
-
-
-def _upsert(model: type[models.Model], rows: Sequence[models.Model], place: str) -> None:
-    model._default_manager.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["cluster", "policy", place, "day", "source"],
-        update_fields=[*COUNTS, *MOVES],
-    )

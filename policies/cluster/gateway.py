@@ -270,6 +270,13 @@ class Gateway(Protocol):
         """
         ...
 
+    def read_ahead(self, resource: Resource) -> None:
+        """Begin to read this kind, all of it: the next call of `pages` goes on from there.
+
+        To be called when nothing else will be asked before: the server is at work while the caller is.
+        """
+        ...
+
     def changes(
         self, since: Mapping[Resource, str], *, limit_seconds: float
     ) -> Iterator[Change | WatchEnded]:

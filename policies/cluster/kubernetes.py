@@ -1,7 +1,6 @@
 """The gateway to a real cluster. It knows paths, verbs and pages; bytes move in `transport`."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -22,25 +21,17 @@ from policies.cluster.gateway import (
     WatchEnded,
     Write,
 )
+from policies.cluster.paging import PagedReading
 from policies.cluster.transport import Transport
 from policies.cluster.watching import watch_all
 
 FIELD_MANAGER = "secprof"
+PAGES_AHEAD = 8
+"""Pages that are read before anybody asks for them, some 4 MB each."""
 PAGE_SIZE = 500
 """Objects on one page of a list, unless told otherwise."""
 
 Decoded = TypeVar("Decoded")
-
-
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    following: str = msgspec.field(name="continue", default="")
-
-
-class _List(msgspec.Struct):
-    metadata: _ListMeta
-    items: tuple[msgspec.Raw, ...] | None
-    """Go writes an empty list as null where nobody took care; a missing key is rubbish."""
 
 
 class _Served(msgspec.Struct):
@@ -65,7 +56,6 @@ class _Review(msgspec.Struct):
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REVIEW = msgspec.json.Decoder(_Review)
-_LIST = msgspec.json.Decoder(_List)
 _RESOURCES = msgspec.json.Decoder(_ResourceList)
 _VERSION = msgspec.json.Decoder(_Version)
 _MANIFEST = msgspec.json.Decoder(dict[str, Any])
@@ -87,6 +77,7 @@ class KubernetesGateway:
             connect_timeout_seconds=connect_timeout_seconds,
             read_timeout_seconds=read_timeout_seconds,
         )
+        self._ahead: dict[tuple[Resource, str, tuple[tuple[str, str], ...]], PagedReading] = {}
         self._served: dict[str, frozenset[str]] = {}
 
     def version(self) -> ServerVersion:
@@ -108,34 +99,24 @@ class KubernetesGateway:
         limit: int = 0,
         at: str = "",
     ) -> Iterator[Page]:
-        path = _collection(resource, namespace)
         asked = [("limit", str(limit or PAGE_SIZE))]
         if fields:
             asked.append(("fieldSelector", fields))
-        query = asked
         if at:
-            query = [*asked, ("resourceVersion", at), ("resourceVersionMatch", "Exact")]
-        following = ""
-        with ThreadPoolExecutor(1) as ahead:
-            reply = self._transport.read(path, query)
-            while True:
-                found = self._decode(_LIST, reply.body)
-                if following and found.metadata.following == following:
-                    raise Malformed(
-                        f"The list that {self._transport.host} sends does not get further."
-                    )
-                following = found.metadata.following
-                # The server makes the next page while the caller is at work on this one.
-                query = [*asked, ("continue", following)]
-                coming = ahead.submit(self._transport.read, path, query) if following else None
-                yield Page(
-                    items=tuple(bytes(item) for item in found.items or ()),
-                    resource_version=found.metadata.resource_version,
-                    last=not following,
-                )
-                if coming is None:
-                    return
-                reply = coming.result()
+            asked += [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
+        ahead = self._ahead.pop((resource, namespace, tuple(asked)), None)
+        return (ahead or self._reading(resource, namespace, asked)).pages()
+
+    def read_ahead(self, resource: Resource) -> None:
+        asked = [("limit", str(PAGE_SIZE))]
+        reading = self._reading(resource, "", asked)
+        reading.begin(PAGES_AHEAD)
+        self._ahead[resource, "", tuple(asked)] = reading
+
+    def _reading(
+        self, resource: Resource, namespace: str, asked: list[tuple[str, str]]
+    ) -> PagedReading:
+        return PagedReading(self._transport, _collection(resource, namespace), asked)
 
     def changes(
         self, since: Mapping[Resource, str], *, limit_seconds: float
@@ -183,6 +164,8 @@ class KubernetesGateway:
         return self._transport.traffic()
 
     def close(self) -> None:
+        for reading in self._ahead.values():
+            reading.end()
         self._transport.close()
 
     def _delete(self, change: Write, *, dry_run: bool) -> Answer:

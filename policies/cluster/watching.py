@@ -13,7 +13,7 @@ from policies.cluster.gateway import Change, ChangeKind, Resource, WatchEnded
 from policies.cluster.refusals import refusal
 from policies.cluster.transport import LineStream, Query, Transport
 
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.05
 """Once every watch stands and none has said anything for this long, what has happened so far was said: an API server
 sends what it holds at once. What it says later is told by the next call, which goes on from the last version."""
 SERVER_TIMEOUT_SECONDS = 60

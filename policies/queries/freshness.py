@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import Exists, Min, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 
 from policies.cluster.gateway import EVENTS, PROFILE_KINDS, VALIDATING_WEBHOOKS
 from policies.models import Cluster, CollectionRun, KindSnapshot
+from policies.queries.reach import Reach
 
 OPTIONAL_KINDS = frozenset(kind.full_name for kind in (*PROFILE_KINDS, EVENTS, VALIDATING_WEBHOOKS))
 """Kinds without which a picture is complete: no verdict on a flip rests on them."""
+TROUBLE_NAMED = 3
 
 
 class StripState(StrEnum):
@@ -72,6 +74,47 @@ class _Read:
 def data_strip(cluster: Cluster, *, now: datetime) -> DataStrip:
     """Say how old and complete the data of one cluster is."""
     return data_strips([cluster], now=now)[cluster.pk]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStrip:
+    """What a page says about the data of all clusters in reach."""
+
+    cluster_count: int
+    oldest_at: datetime | None
+    """When the oldest of the kinds was read, of all clusters that were ever read."""
+    trouble: tuple[str, ...]
+    """Clusters whose data is not complete, or too old to decide on, by name; `TROUBLE_NAMED` at most."""
+    trouble_count: int
+
+    @property
+    def state(self) -> StripState:
+        return StripState.PARTIAL if self.trouble_count else StripState.COMPLETE
+
+
+def fleet_strip(*, reach: Reach, now: datetime) -> FleetStrip:
+    """Say how old and complete the data of every cluster in reach is, in two queries."""
+    clusters = dict(reach.clusters().values_list("pk", "name"))
+    needed = KindSnapshot.objects.exclude(kind__in=OPTIONAL_KINDS)
+    found = {
+        cluster_id: (oldest, is_broken or contact not in {"ok", "unknown"})
+        for cluster_id, contact, oldest, is_broken in needed.filter(cluster__in=clusters)
+        .order_by()
+        .values_list("cluster_id", "cluster__contact_state")
+        .annotate(oldest=Min("completed_at"), broken=Count("pk", filter=~Q(failure="")))
+    }
+    old = now - stale_after()
+    trouble = sorted(
+        name
+        for pk, name in clusters.items()
+        if pk not in found or found[pk][1] or found[pk][0] is None or found[pk][0] < old
+    )
+    return FleetStrip(
+        cluster_count=len(clusters),
+        oldest_at=min((at for at, _ in found.values() if at), default=None),
+        trouble=tuple(trouble[:TROUBLE_NAMED]),
+        trouble_count=len(trouble),
+    )
 
 
 def snapshot_state(row: KindSnapshot, *, now: datetime) -> SnapshotState:

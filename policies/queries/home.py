@@ -71,8 +71,6 @@ class HomePage:
     wrong_count: int
     recent: tuple[Event, ...]
     cluster_count: int
-    newest_at: datetime | None
-    oldest_at: datetime | None
 
 
 def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
@@ -91,7 +89,6 @@ def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
         Q(rollout__status__in=ACTIVE_ROLLOUT_STATUSES) | Q(status=FlipStatus.APPROVED)
     )
     strips = data_strips(clusters, now=now)
-    times = [s.collected_at for s in strips.values() if s.collected_at]
     wrong = (
         *(w for c in clusters for w in _wrong_with_cluster(c, strips[c.pk].state, now=now)),
         *_drifted(reach),
@@ -116,8 +113,6 @@ def home_page(*, reach: Reach, user_id: int | None, now: datetime) -> HomePage:
         wrong_count=len(wrong),
         recent=recent_decisions(RECENT_EVENTS, reach=reach),
         cluster_count=len(clusters),
-        newest_at=max(times, default=None),
-        oldest_at=min(times, default=None),
     )
 
 

@@ -1,6 +1,7 @@
 """What admission refused, folded by workload."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from policies.domain.denials import Attempt
 from policies.queries.denials import DenialFilter, denial_page
+from policies.queries.freshness import fleet_strip
 from policies.web.actors import seen_by
 from policies.web.htmx import respond
 from policies.web.numbers import page_number
@@ -35,6 +37,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "since": request.GET.get("since", ""),
         "spans": tuple((key, title) for key, (title, _) in SINCE.items()),
         "attempts": ATTEMPTS,
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
         "current_cluster": wanted.cluster,
     }
     return respond(request, "denials/page.html", "denials/_rows.html", context)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from policies.queries.exception_covers import cover_of, draft_exemption
 from policies.queries.exception_pages import ExceptionPage, exception_page
 from policies.queries.exceptions import BoardFilter, Show, newest_flip, seen
 from policies.queries.flips import flip_page
-from policies.queries.freshness import data_strip
+from policies.queries.freshness import data_strip, fleet_strip
 from policies.queries.specs import current_revisions, written_spec
 from policies.web.actors import actor_of, permit, seen_by
 from policies.web.errors import Trouble, trouble_of
@@ -61,6 +62,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "empty": EMPTY[wanted.show],
         "is_filtered": bool(wanted.cluster or wanted.team or wanted.variant or wanted.text),
         "shown_at": now,
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
     }
     return respond(request, "exceptions/board.html", "exceptions/_board.html", context)
 

@@ -1,6 +1,7 @@
 """Flips: the list, one with its frozen plan, the decision, and the live ladder."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from policies.domain.lifecycle import FlipStatus, FlipVerb, WrongState
 from policies.models import Flip
 from policies.queries.denials import since_flip, unread_on
 from policies.queries.flips import FlipFilter, FlipPage, flip_list, flip_page
-from policies.queries.freshness import data_strip
+from policies.queries.freshness import data_strip, fleet_strip
 from policies.queries.places import places_of_flip
 from policies.queries.reach import Reach
 from policies.web.actors import actor_of, permit, seen_by
@@ -47,7 +48,12 @@ def index(request: HttpRequest) -> HttpResponse:
         user_id=actor_of(request.user).user_id,
         page=page_number(request.GET.get("page", "")),
     )
-    context = {"found": found, "which": which, "filters": tuple(FlipFilter)}
+    context = {
+        "found": found,
+        "which": which,
+        "filters": tuple(FlipFilter),
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
+    }
     return respond(request, "flips/list.html", "flips/_rows.html", context)
 
 

@@ -1,5 +1,6 @@
 """The first page."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from policies.domain.authority import ALLOWED, Act, Actor
 from policies.queries import denials, exceptions
+from policies.queries.freshness import fleet_strip
 from policies.queries.home import home_page
 from policies.queries.trail_chain import last_check
 from policies.web.actors import Permit, actor_of, permit, seen_by
@@ -30,6 +32,7 @@ def home(request: HttpRequest) -> HttpResponse:
     page = home_page(reach=seen_by(request.user), user_id=actor.user_id, now=timezone.now())
     context = {
         "page": page,
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
         "recent": sentences(page.recent),
         **_exceptions(request, actor),
         **_denials(request, actor),

@@ -1,5 +1,7 @@
 """Policies on clusters, whoever wrote them: the list, one with its findings, and the lint of pasted text."""
 
+from functools import partial
+
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -10,7 +12,7 @@ from policies.domain.effective import Outcome
 from policies.domain.lint import UNKNOWN
 from policies.models import ObservedPolicy
 from policies.queries.effects import EffectFilter
-from policies.queries.freshness import data_strip
+from policies.queries.freshness import data_strip, fleet_strip
 from policies.queries.places import place_of
 from policies.queries.policies import PolicyFilter, facts_of, policy_list, policy_page
 from policies.web.actors import actor_of, permit, seen_by
@@ -39,6 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "filter": wanted,
         "current_cluster": wanted.cluster,
         "tab": "policies",
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
     }
     return respond(request, "policies/list.html", "policies/_rows.html", context)
 

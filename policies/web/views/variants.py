@@ -1,5 +1,7 @@
 """Variants: the list, one with its objects and revisions, those of one template beside each other, and rolling back."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,7 +13,7 @@ from policies.actions import flips, variants
 from policies.domain.authority import Act, Place
 from policies.domain.library import TEMPLATES, VariantSpec
 from policies.queries.comparison import compare_variants
-from policies.queries.freshness import data_strip
+from policies.queries.freshness import data_strip, fleet_strip
 from policies.queries.installed import outdated_lists
 from policies.queries.places import place_of
 from policies.queries.specs import seen_spec, spec_of
@@ -44,6 +46,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "groups": found.groups,
         "chosen": name,
         "current_cluster": name,
+        "fleet": partial(fleet_strip, reach=seen_by(request.user), now=timezone.now()),
         "may_create": permit_on_any(actor_of(request.user), Act.CREATE_VARIANT, places),
     }
     return respond(request, "variants/list.html", "variants/_groups.html", context)

@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from django.db.models import Model
 from django.utils import timezone
 
-from policies.actions import collected_reports
+from policies.actions import collected_kinds, storing
 from policies.cluster.gateway import DEPLOYMENTS
 from policies.domain.lifecycle import FlipVerb, RolloutStatus
 from policies.models import (
@@ -100,12 +101,15 @@ class Diary:
 
     def die_before_tallies(self) -> None:
         """The results are stored, their tallies are not, and the reports are not marked as read."""
-        run = self._die(ResultTally._default_manager, "bulk_create")
+        insert, update = storing.insert_rows, storing.update_rows
+        run = self._die(
+            storing, insert_rows=_before_tallies(insert), update_rows=_before_tallies(update)
+        )
         self.ledger.note_findings(picture(self.world.cluster), run.started_at)
 
     def die_before_day(self) -> CollectionRun:
         """Everything is stored but the day."""
-        run = self._die(collected_reports, "note_day")
+        run = self._die(collected_kinds, note_day=_die)
         self.ledger.note_findings(picture(self.world.cluster), run.started_at)
         self.ledger.note_read(run.started_at)
         return run
@@ -117,15 +121,26 @@ class Diary:
             state=CollectionRun.State.RUNNING, finished_at=None, error_reason=""
         )
 
-    def _die(self, where: object, name: str) -> CollectionRun:
-        def dying(*_args: object, **_options: object) -> None:
-            raise SystemExit
-
+    def _die(self, where: object, **instead: Callable[..., None]) -> CollectionRun:
         with self.monkeypatch.context() as patched:
-            patched.setattr(where, name, dying)
+            for name, function in instead.items():
+                patched.setattr(where, name, function)
             with pytest.raises(SystemExit):
                 self.world.collect()
         return CollectionRun.objects.latest("started_at")
+
+
+def _die(*_args: object, **_options: object) -> None:
+    raise SystemExit
+
+
+def _before_tallies(write: Callable[..., None]) -> Callable[..., None]:
+    def dying(model: type[Model], rows: Sequence[storing.Fields]) -> None:
+        if model is ResultTally and rows:
+            raise SystemExit
+        write(model, rows)
+
+    return dying
 
 
 @pytest.fixture
