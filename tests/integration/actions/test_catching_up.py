@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ from django.db.models import Model
 
 from policies.actions import collection
 from policies.cluster.gateway import DEPLOYMENTS, PODS, REPLICA_SETS
+from policies.domain.parameters import Parameters
 from policies.models import (
     Cluster,
+    ClusterTraffic,
     CollectionRun,
+    DailyTotal,
     ObservedException,
     ObservedNamespace,
     ObservedPolicy,
@@ -23,6 +27,7 @@ from policies.models import (
     ResultTally,
     SeenObject,
 )
+from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.world import BAD, GOOD, deployment
 
@@ -160,3 +165,98 @@ def test_after_changes_at_random_it_is_as_if_everything_had_been_listed(
         assert [r for r in rows if r not in listed[name]] == [
             r for r in listed[name] if r not in rows
         ], name
+
+
+def test_day_ends_with_what_catch_ups_brought(world: SandboxWorld) -> None:
+    variant = world.installed("ClusterPolicy")
+    list_again(world)
+    today = world.now().astimezone(UTC).date()
+    noted = DailyTotal.objects.filter(policy=variant.name, day=today, team=DailyTotal.EVERY_TEAM)
+    before = noted.get().failing_workload_count
+    world.sandbox.apply_manifest(deployment("team-a", "late", BAD))
+    world.scan(world.now())
+    caught_up(world)
+
+    world.late += timedelta(days=1)
+    world.sandbox.apply_manifest(deployment("team-a", "later", BAD))
+    world.scan(world.now())
+    keep_up(world)
+
+    assert noted.get().failing_workload_count == before + 1
+
+
+def test_what_changes_no_judgement_is_not_written(world: SandboxWorld) -> None:
+    """Most of what an API server tells is a status."""
+    world.sandbox.label(DEPLOYMENTS, "good", {"note": "new"}, namespace="team-a")
+    caught_up(world)
+    before = picture(world.cluster)
+    world.sandbox.scale(DEPLOYMENTS, "good", 1, namespace="team-b")
+
+    caught_up(world)
+
+    assert picture(world.cluster)["ReportPart"] == before["ReportPart"]
+
+
+@pytest.mark.parametrize("fault", [Fault.API_SERVER_DOWN, Fault.WRONG_CREDENTIALS])
+def test_cluster_that_does_not_answer_keeps_what_was_known(
+    world: SandboxWorld, fault: Fault
+) -> None:
+    before = picture(world.cluster)
+    world.sandbox.set_fault(fault)
+
+    run = collection.keep_up(cluster_id=world.cluster.pk, by=world.people.operator, now=world.now())
+
+    assert run.state == CollectionRun.State.FAILED
+    assert picture(world.cluster) == before
+    world.cluster.refresh_from_db()
+    assert world.cluster.is_slow
+    world.sandbox.clear_faults()
+    keep_up(world)
+    world.cluster.refresh_from_db()
+    assert not world.cluster.is_slow
+
+
+def test_clusters_that_do_not_answer_wait_behind_the_others(world: SandboxWorld) -> None:
+    now = world.now()
+    Cluster.objects.update(collect_due_at=now)
+    for number in range(6):
+        Cluster.objects.create(
+            name=f"hangs-{number}", created_at=now, collect_due_at=now, is_slow=True
+        )
+    by_name = dict(Cluster.objects.values_list("pk", "name"))
+
+    taken = [by_name[pk] for pk in collection.take_due_clusters(now=now)]
+
+    assert taken[0] == "prod"
+    assert len(taken) == 1 + collection.SLOW_AT_ONCE
+
+
+def test_other_judges_make_the_next_run_a_full_one(world: SandboxWorld) -> None:
+    caught_up(world)
+    world.variant(
+        "ClusterPolicy",
+        name="other",
+        parameters=Parameters(controls=("require-seccomp",), excluded_namespaces=("team-b",)),
+    )
+
+    assert keep_up(world).mode == CollectionRun.Mode.FULL
+
+
+def test_requests_and_bytes_are_counted_by_the_hour(world: SandboxWorld) -> None:
+    before = ClusterTraffic.objects.get()
+
+    run = caught_up(world)
+
+    after = ClusterTraffic.objects.get()
+    assert after.request_count == before.request_count + run.request_count
+    assert after.run_count == before.run_count + 1
+
+
+def test_requested_collection_is_a_full_one(world: SandboxWorld) -> None:
+    caught_up(world)
+
+    collection.request_collection(
+        cluster_id=world.cluster.pk, by=world.people.operator, now=world.now()
+    )
+
+    assert keep_up(world).mode == CollectionRun.Mode.FULL
