@@ -141,6 +141,7 @@ class ApiServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     api: ApiServer
 
     def do_GET(self) -> None:

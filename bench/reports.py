@@ -54,10 +54,11 @@ def pod(number: int) -> Manifest:
 
 
 def report(number: int, uid: str, at: int, *, turn: int = 0) -> Manifest:
-    """What an engine reports on a pod. Each `turn` judges it anew, with other outcomes."""
+    """What an engine reports on a pod: within the last scan, or just now. Each `turn` judges it anew, with other outcomes."""
     chance = random.Random(number * 1009 + turn)
     name = f"web-{number:06}"
-    results = [_result(policy, at - chance.randrange(3600), chance) for policy in POLICIES]
+    since = 5 if turn else 3600
+    results = [_result(policy, at - chance.randrange(since), chance) for policy in POLICIES]
     outcomes = [result["result"] for result in results]
     return {
         "apiVersion": "wgpolicyk8s.io/v1alpha2",

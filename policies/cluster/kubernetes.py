@@ -9,6 +9,7 @@ import msgspec
 from policies.cluster.connection import Connection
 from policies.cluster.errors import Invalid, Malformed, NotFound
 from policies.cluster.gateway import (
+    NAMESPACES,
     PODS,
     Answer,
     Change,
@@ -21,7 +22,7 @@ from policies.cluster.gateway import (
     WatchEnded,
     Write,
 )
-from policies.cluster.paging import PagedReading
+from policies.cluster.paging import PagedReading, decode_list
 from policies.cluster.transport import Transport
 from policies.cluster.watching import watch_all
 
@@ -124,7 +125,10 @@ class KubernetesGateway:
         asked = {
             resource: (_collection(resource, ""), version) for resource, version in since.items()
         }
-        return watch_all(self._transport, asked, limit_seconds=limit_seconds)
+        # One namespace is asked for: the list says at which version the whole server is.
+        reply = self._transport.read(_collection(NAMESPACES, ""), [("limit", "1")])
+        now = decode_list(reply.body, host=self._transport.host).metadata.resource_version
+        return watch_all(self._transport, asked, now=now, limit_seconds=limit_seconds)
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Manifest:
         reply = self._transport.read(_object(resource, name, namespace))

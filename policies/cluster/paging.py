@@ -70,7 +70,8 @@ class PagedReading:
         following = ""
         try:
             while not self._is_over:
-                found = self._decode(self._transport.read(self._path, query).body)
+                body = self._transport.read(self._path, query).body
+                found = decode_list(body, host=self._transport.host)
                 if following and found.metadata.following == following:
                     raise Malformed(
                         f"The list that {self._transport.host} sends does not get further."
@@ -89,10 +90,12 @@ class PagedReading:
         except Exception as error:  # noqa: BLE001 - whoever waits for the page is to raise it
             read.put(error)
 
-    def _decode(self, body: bytes) -> _List:
-        try:
-            return _LIST.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Malformed(
-                f"The answer of {self._transport.host} is not the JSON that an API server sends."
-            ) from error
+
+def decode_list(body: bytes, *, host: str) -> _List:
+    """Read one page. Raises Malformed."""
+    try:
+        return _LIST.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Malformed(
+            f"The answer of {host} is not the JSON that an API server sends."
+        ) from error

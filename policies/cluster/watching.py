@@ -15,7 +15,8 @@ from policies.cluster.transport import LineStream, Query, Transport
 
 QUIET_SECONDS = 0.05
 """Once every watch stands and none has said anything for this long, what has happened so far was said: an API server
-sends what it holds at once. What it says later is told by the next call, which goes on from the last version."""
+sends what it holds at once. What it says later is told by the next call, which goes on from the last version. A watch
+that has got to what happens now counts as silent: a busy cluster never is."""
 SERVER_TIMEOUT_SECONDS = 60
 """After which the API server itself ends a watch, should we be gone without a word."""
 
@@ -100,31 +101,51 @@ class _Watcher(threading.Thread):
 
 
 def watch_all(
-    transport: Transport, since: Mapping[Resource, tuple[str, str]], *, limit_seconds: float
+    transport: Transport,
+    since: Mapping[Resource, tuple[str, str]],
+    *,
+    now: str,
+    limit_seconds: float,
 ) -> Iterator[Change | WatchEnded]:
-    """Yield the changes of some kinds, as `Gateway.changes` says; `since` gives path and version by kind."""
+    """Yield the changes of some kinds, as `Gateway.changes` says; `since` gives path and version by kind.
+
+    `now` is the version of the server at this moment: what happens after it is not yielded.
+    """
     said: queue.SimpleQueue[Change | WatchEnded | _Stood] = queue.SimpleQueue()
-    watchers = [
-        _Watcher(transport, resource, path, version, said)
+    watchers = {
+        resource: _Watcher(transport, resource, path, version, said)
         for resource, (path, version) in since.items()
-    ]
+    }
     silent = set(since)
+    caught_up: set[Resource] = set()
     until = time.monotonic() + limit_seconds
-    for watcher in watchers:
+    for watcher in watchers.values():
         watcher.start()
     try:
-        while (left := until - time.monotonic()) > 0:
+        quiet_at = until
+        while time.monotonic() < until:
+            left = (until if silent else min(quiet_at, until)) - time.monotonic()
             try:
-                one = said.get(timeout=left if silent else min(QUIET_SECONDS, left))
+                one = said.get(timeout=max(left, 0))
             except queue.Empty:
                 return
-            if not isinstance(one, Change):
-                silent.discard(one.resource)
-            if not isinstance(one, _Stood):
+            if isinstance(one, Change) and one.resource in caught_up:
+                continue
+            if isinstance(one, Change) and _is_later(one.resource_version, now):
+                caught_up.add(one.resource)
+                watchers[one.resource].end()
+            elif not isinstance(one, _Stood):
                 yield one
+            silent.discard(one.resource)
+            quiet_at = time.monotonic() + QUIET_SECONDS
     finally:
-        for watcher in watchers:
+        for watcher in watchers.values():
             watcher.end()
+
+
+def _is_later(version: str, now: str) -> bool:
+    """Compare two versions, which are numbers on every API server; one that is none is never later."""
+    return version.isdecimal() and now.isdecimal() and int(version) > int(now)
 
 
 def read_event(resource: Resource, line: bytes, *, host: str) -> Change:
