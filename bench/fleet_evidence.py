@@ -227,6 +227,7 @@ def _results(fleet: Fleet, space: Space) -> Iterator[ObservedResult]:
                 outcome="fail",
                 message=MESSAGE,
                 at=fleet.now - timedelta(minutes=10),
+                first_seen_at=fleet.now - timedelta(days=3),
                 kind=shape.kind.value,
                 namespace=space.name,
                 name=name,

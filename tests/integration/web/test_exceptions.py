@@ -16,7 +16,7 @@ from tests.integration.web.conftest import HTMX
 
 Browsers = Callable[[str], Client]
 LONG = "w" * 63
-BOARD_COST = 18
+BOARD_COST = 20
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_home_costs_the_same_whatever_the_size(
     factories.enforced(variant, *names)
     client = browser("operator")
 
-    with django_assert_num_queries(28):
+    with django_assert_num_queries(30):
         client.get("/")
 
 

@@ -156,7 +156,7 @@ def test_review_costs_the_same_whatever_the_size(
         factories.result(variant, factories.workload(variant.cluster, "batch", f"exports-{number}"))
     client = browser("operator")
 
-    with django_assert_num_queries(30):
+    with django_assert_num_queries(32):
         client.get(f"/reviews/{variant.pk}/batch/")
 
 

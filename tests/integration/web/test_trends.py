@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
@@ -301,7 +302,7 @@ def test_namesakes_are_told_apart_by_who_judges(browser: Browser, cluster: Clust
 
 def test_panel_policy_and_variant_lead_to_the_trend(browser: Browser, variant: Variant) -> None:
     client = browser("viewer")
-    link = f"policy={KEY}"
+    link = f"policy={quote(KEY, safe='')}"
 
     assert link in client.get(f"/readiness/{variant.pk}/shop/").text
     assert link in client.get(f"/variants/{variant.pk}/").text
