@@ -172,7 +172,11 @@ def cluster_page(cluster: Cluster, *, reach: Reach, now: datetime) -> ClusterPag
         len(variants),
         sum(v.enforced_count for v in variants),
     )
-    runs = CollectionRun.objects.filter(cluster=cluster).order_by("-started_at")[:RUNS_SHOWN]
+    # A catch-up that found nothing new is told by the times of the kinds.
+    told = CollectionRun.objects.filter(cluster=cluster).exclude(
+        mode=CollectionRun.Mode.CATCH_UP, state=CollectionRun.State.COMPLETE, counts={}
+    )
+    runs = told.order_by("-started_at")[:RUNS_SHOWN]
     snapshots = KindSnapshot.objects.filter(cluster=cluster).order_by("kind")
     return ClusterPage(
         cluster=row,

@@ -53,7 +53,9 @@ def data_strips(clusters: Sequence[Cluster], *, now: datetime) -> dict[int, Data
     running = CollectionRun.objects.filter(
         cluster=OuterRef("pk"), state=CollectionRun.State.RUNNING
     )
-    oldest = Min("snapshots__completed_at", filter=~Q(snapshots__kind__in=OPTIONAL_KINDS))
+    # Whether a kind is served at all is asked when everything is listed, and told on its row.
+    needed = Q(snapshots__served=True) & ~Q(snapshots__kind__in=OPTIONAL_KINDS)
+    oldest = Min("snapshots__completed_at", filter=needed)
     read = Cluster.objects.filter(pk__in=ids).annotate(oldest=oldest, is_running=Exists(running))
     known = {pk: _Read(*rest) for pk, *rest in read.values_list("pk", "oldest", "is_running")}
     failed: dict[int, list[KindSnapshot]] = defaultdict(list)
@@ -101,7 +103,10 @@ def fleet_strip(*, reach: Reach, now: datetime) -> FleetStrip:
         for cluster_id, contact, oldest, is_broken in needed.filter(cluster__in=clusters)
         .order_by()
         .values_list("cluster_id", "cluster__contact_state")
-        .annotate(oldest=Min("completed_at"), broken=Count("pk", filter=~Q(failure="")))
+        .annotate(
+            oldest=Min("completed_at", filter=Q(served=True)),
+            broken=Count("pk", filter=~Q(failure="")),
+        )
     }
     old = now - stale_after()
     trouble = sorted(

@@ -27,6 +27,8 @@ from policies.models import (
     ResultTally,
     SeenObject,
 )
+from policies.queries.freshness import StripState, data_strip, fleet_strip
+from policies.queries.reach import EVERYTHING_SEEN
 from sandbox.faults import Fault
 from tests.integration.actions.conftest import SandboxWorld
 from tests.world import BAD, GOOD, deployment
@@ -260,3 +262,15 @@ def test_requested_collection_is_a_full_one(world: SandboxWorld) -> None:
     )
 
     assert keep_up(world).mode == CollectionRun.Mode.FULL
+
+
+def test_data_is_as_old_as_the_last_catch_up(world: SandboxWorld) -> None:
+    """Kinds that a cluster does not serve are asked for once an hour, and make nothing old."""
+    world.late += timedelta(minutes=40)
+
+    run = caught_up(world)
+
+    strip = data_strip(world.cluster, now=world.now())
+    assert (strip.state, strip.collected_at) == (StripState.COMPLETE, run.started_at)
+    fleet = fleet_strip(reach=EVERYTHING_SEEN, now=world.now())
+    assert (fleet.oldest_at, fleet.trouble) == (run.started_at, ())
