@@ -37,9 +37,8 @@ from policies.actions.report_parts import REPORT_KINDS, Part, ReportReader, repo
 from policies.actions.storing import batches
 from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import (
-    CEL_EXCEPTIONS,
     DEPLOYMENTS,
-    KYVERNO_EXCEPTIONS,
+    EXCEPTION_KINDS,
     NAMESPACES,
     WORKLOADS,
     Change,
@@ -55,8 +54,7 @@ from policies.queries.evidence import HEARD
 LIMIT_SECONDS = 20.0
 """How long one catch-up listens to a cluster that does not stop talking; the next one goes on from there."""
 
-_EXCEPTION_KINDS = (KYVERNO_EXCEPTIONS, CEL_EXCEPTIONS)
-FOLLOWED = (NAMESPACES, *POLICY_KINDS, *WORKLOADS, *REPORT_KINDS, *_EXCEPTION_KINDS)
+FOLLOWED = (NAMESPACES, *POLICY_KINDS, *WORKLOADS, *REPORT_KINDS, *EXCEPTION_KINDS)
 """The kinds that verdicts rest on. Any other one is read when a cluster is listed."""
 _COMPONENTS = frozenset(map(str, Component))
 

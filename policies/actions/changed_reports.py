@@ -5,7 +5,7 @@ that it makes to the tallies. A run that dies between two transactions is finish
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -33,15 +33,13 @@ from policies.actions.report_parts import (
     result_rows,
     times_of,
 )
-from policies.actions.storing import Fields, Key, change_rows, replace_rows
+from policies.actions.storing import LOOKUP_SIZE, Fields, Key, batches, change_rows, replace_rows
 from policies.domain.ownership import Top
 from policies.domain.reports import Entries, Outcome, Subject
 from policies.models import ObservedResult, ReportPart, ResultTally, SeenObject
 
 ChangedReports = Mapping[str, tuple[Part, ...]]
 """By name of the report: its parts as they are now; none when it is gone."""
-_LOOKUP_SIZE = 500
-"""Objects in one transaction, and values in one lookup."""
 _NOTHING = (0,) * len(COLUMNS)
 
 
@@ -97,7 +95,7 @@ def store_changed_reports(
     """
     told = _load(work, changed, moved)
     gone: set[TallyKey] = set()
-    for subjects in _batches(sorted(told)):
+    for subjects in batches(sorted(told), LOOKUP_SIZE):
         tops = _tops(work, subjects, moved)
         findings = Findings(work, partial(_is_judged, told, counted, tops))
         work.hold(timezone.now())
@@ -114,7 +112,7 @@ def _load(
     same: dict[PartKey, str] = {}
     touched = set(moved)
     new = {part.key: part for parts in changed.values() for part in parts}
-    for names in _batches(sorted(changed)):
+    for names in batches(sorted(changed), LOOKUP_SIZE):
         for report, subject, said in rows.filter(report__in=names).values_list(
             "report", "subject", "content_hash"
         ):
@@ -125,7 +123,7 @@ def _load(
                 touched.add(subject)
     touched.update(part.key[1] for part in new.values() if part.key not in same)
     told: dict[str, _Told] = {}
-    for subjects in _batches(sorted(touched)):
+    for subjects in batches(sorted(touched), LOOKUP_SIZE):
         for row in rows.filter(subject__in=subjects):
             part = _part(row)
             one = told.setdefault(row.subject, _Told())
@@ -288,7 +286,7 @@ def _times_of_namespaces(
     work: CollectionWork, keys: Collection[TallyKey], counted: Mapping[str, str]
 ) -> dict[TallyKey, Times]:
     times: dict[TallyKey, Times] = {key: Times() for key in keys}
-    for namespaces in _batches(sorted({namespace for *_, namespace in keys})):
+    for namespaces in batches(sorted({namespace for *_, namespace in keys}), LOOKUP_SIZE):
         by_subject: dict[str, list[Part]] = defaultdict(list)
         rows = ReportPart.objects.filter(cluster=work.cluster, namespace__in=namespaces)
         for report, subject, namespace, body in rows.values_list(
@@ -313,8 +311,3 @@ def _is_judged(
         return False
     entries = told_of(list(one.after.values()), counted)
     return any((e.source, e.policy) == key[:2] for e in entries)
-
-
-def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(values), _LOOKUP_SIZE):
-        yield values[start : start + _LOOKUP_SIZE]

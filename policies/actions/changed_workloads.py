@@ -16,7 +16,15 @@ from policies.actions.collection_work import CollectionWork
 from policies.actions.judging import Panel
 from policies.actions.mirror import unpack
 from policies.actions.snapshots import POSTURE_COLUMNS, Snapshot
-from policies.actions.storing import BATCH_SIZE, Fields, Key, change_rows, replace_rows
+from policies.actions.storing import (
+    BATCH_SIZE,
+    LOOKUP_SIZE,
+    Fields,
+    Key,
+    batches,
+    change_rows,
+    replace_rows,
+)
 from policies.cluster.gateway import WORKLOADS
 from policies.domain.objects import Workload, WorkloadKind
 from policies.domain.ownership import Top
@@ -30,8 +38,6 @@ from policies.queries.evidence import HEARD
 
 Changed = Mapping[str, tuple[WorkloadKind, Workload] | None]
 """By uid: the object as it is now, or None when it is gone."""
-_LOOKUP_SIZE = 500
-"""Values in one lookup: a database takes only so many parameters."""
 _ORDER = {WorkloadKind(resource.kind): place for place, resource in enumerate(WORKLOADS)}
 
 
@@ -98,7 +104,7 @@ class ChangedTrees:
         references = reference_rows(after, self.tops)
         scope = self.work.scope
         changed: set[Key] = set()
-        for some in _lookups(uids):
+        for some in batches(sorted(uids), LOOKUP_SIZE):
             replace_rows(
                 ObservedWorkload,
                 scope=scope,
@@ -156,10 +162,12 @@ def _members(work: CollectionWork, changed: Changed) -> list[SeenObject]:
         if controller is not None:
             near.add(controller.uid)
     roots: set[str] = set()
-    for some in _lookups(near):
+    for some in batches(sorted(near), LOOKUP_SIZE):
         roots.update(seen.filter(uid__in=some).values_list("top_uid", flat=True))
         roots.update(seen.filter(controller_uid__in=some).values_list("top_uid", flat=True))
-    return [row for some in _lookups(roots) for row in seen.filter(top_uid__in=some)]
+    return [
+        row for some in batches(sorted(roots), LOOKUP_SIZE) for row in seen.filter(top_uid__in=some)
+    ]
 
 
 def _workload(row: SeenObject) -> Workload:
@@ -210,9 +218,3 @@ def _add_tallies(
 def _of(uids: Collection[str], rows: Mapping[Key, Fields]) -> dict[Key, Fields]:
     wanted = frozenset(uids)
     return {key: fields for key, fields in rows.items() if key[0] in wanted}
-
-
-def _lookups(values: Collection[str]) -> Iterable[list[str]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), _LOOKUP_SIZE):
-        yield ordered[start : start + _LOOKUP_SIZE]

@@ -6,12 +6,12 @@ By self-subject reviews: a question that every credential may ask, and that stor
 from collections.abc import Iterator
 from datetime import datetime
 
+from policies.actions.catching_up import FOLLOWED
 from policies.cluster.errors import ClusterError
 from policies.cluster.gateway import (
     CLUSTER_POLICIES,
     CLUSTER_POLICY_REPORTS,
     EVENTS,
-    EXCEPTION_KINDS,
     NAMESPACES,
     NATIVE_BINDINGS,
     NATIVE_POLICIES,
@@ -42,21 +42,11 @@ LISTED = (
     VALIDATING_WEBHOOKS,
     *PROFILE_KINDS,
 )
-WATCHED = (
-    NAMESPACES,
-    *WORKLOADS,
-    *POLICIES,
-    *EXCEPTION_KINDS,
-    POLICY_REPORTS,
-    CLUSTER_POLICY_REPORTS,
-    OPEN_REPORTS,
-    OPEN_CLUSTER_REPORTS,
-)
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
 RIGHTS: tuple[tuple[Mode, str, Resource], ...] = (
     *((Mode.READ, "list", resource) for resource in LISTED),
-    *((Mode.READ, "watch", resource) for resource in WATCHED),
+    *((Mode.READ, "watch", resource) for resource in FOLLOWED),
     *((Mode.READ, "get", resource) for resource in POLICIES),
     *(
         (Mode.FLIP, verb, resource)

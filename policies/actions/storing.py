@@ -146,10 +146,14 @@ def update_rows(model: type[models.Model], rows: Sequence[Fields]) -> None:
         )
 
 
-def batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    """Cut rows into what one transaction may hold."""
+LOOKUP_SIZE = 500
+"""Values in one lookup: a database takes only so many parameters."""
+
+
+def batches(rows: Iterable[T], size: int | None = None) -> Iterator[list[T]]:
+    """Cut rows into what one transaction may hold, or into batches of another size."""
     remaining = iter(rows)
-    while batch := list(islice(remaining, BATCH_SIZE)):
+    while batch := list(islice(remaining, size or BATCH_SIZE)):
         yield batch
 
 
